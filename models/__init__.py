@@ -1,0 +1,1 @@
+"""All that knows Paddle and pixels; imports nothing of service/."""

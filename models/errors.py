@@ -1,0 +1,44 @@
+"""Errors that models/ raises on purpose: each message is a whole sentence for the person at the keyboard."""
+
+
+class HyojoError(Exception):
+    """What happened, why, and what to do about it.
+
+    Args:
+        message: one or two sentences for people; no traceback is needed to understand it.
+        code: a stable word for programs (`image_broken`, `bundle_invalid`, …).
+    """
+
+    code = "error"
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+
+class ImageError(HyojoError):
+    """Bytes that are no image we can read.
+
+    Codes: `empty_image`, `unsupported_image`, `image_broken`, `image_too_large`.
+    """
+
+    code = "unsupported_image"
+
+
+class BundleError(HyojoError):
+    """A model bundle that is missing, incomplete or altered."""
+
+    code = "bundle_invalid"
+
+
+class DataError(HyojoError):
+    """A data folder that cannot be trained on."""
+
+    code = "data_invalid"
+
+
+class UsageError(HyojoError):
+    """Options that do not go together or name something unknown."""
+
+    code = "usage"

@@ -1,0 +1,1 @@
+"""All that knows the wire: gateway, worker and the messages between them."""
