@@ -1,4 +1,5 @@
-"""Errors that models/ raises on purpose: each message is a whole sentence for the person at the keyboard."""
+"""Errors that models/ raises on purpose: each message is a whole sentence for the person at the
+keyboard."""
 
 
 class HyojoError(Exception):
