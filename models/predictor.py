@@ -1,0 +1,224 @@
+"""A bundle, warm, in Paddle Inference: pictures in, faces and probabilities out. One thread, one
+process.
+
+`run()` holds Python's lock and one predictor shared by threads mixes up results: scale with
+processes, one `Predictor` each.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+# Before Paddle: freeing every intermediate tensor at once costs a third of a small network's time.
+os.environ.setdefault("FLAGS_eager_delete_tensor_gb", "-1")
+
+import numpy as np
+
+from models import faces as face_cutter
+from models import images
+from models.bundle import GRAPH, PARAMETERS, Bundle
+from models.errors import BundleError, ImageError, UsageError
+from models.faces import Face
+from models.framework import paddle
+
+FacesMode = Literal["auto", "all", "largest", "whole"]
+FACES_MODES: tuple[FacesMode, ...] = ("auto", "all", "largest", "whole")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one picture shows.
+
+    Attributes:
+        width: of the upright picture, in pixels.
+        height: likewise.
+        faces: largest first; empty where none was found or none was looked for.
+        face_probabilities: float32 (faces, labels), in the bundle's order of labels.
+        whole: float32 (labels,) of the whole picture for a model that wants no face, else None.
+        timings_ms: decode, detect (find and cut) and classify.
+    """
+
+    width: int
+    height: int
+    faces: tuple[Face, ...]
+    face_probabilities: np.ndarray
+    whole: np.ndarray | None
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def probabilities(self) -> np.ndarray | None:
+        """float32 (labels,): of the largest face, else of the whole picture, else None."""
+        return self.face_probabilities[0] if self.faces else self.whole
+
+
+class Predictor:
+    """A bundle ready to answer.
+
+    Args:
+        bundle: verified, see `models.bundle.load`.
+        max_pixels: larger pictures are refused.
+
+    Raises:
+        BundleError: the network cannot be loaded or does not answer as its manifest says.
+    """
+
+    BATCH_SIZES = (1, 2, 4, 8)
+    """The only batch sizes the network ever sees: each new shape costs ten times a warm one."""
+
+    def __init__(self, bundle: Bundle, max_pixels: int = images.MAX_PIXELS) -> None:
+        self.bundle = bundle
+        self.labels = bundle.manifest.labels
+        self._max_pixels = max_pixels
+        self._detector = face_cutter.detector(bundle.manifest.faces.detector)
+        self._network = _load(bundle)
+        self._input = self._network.get_input_handle(self._network.get_input_names()[0])
+        self._output = self._network.get_output_handle(self._network.get_output_names()[0])
+        self._warm_up()
+
+    def probabilities(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        """Classify crops.
+
+        Args:
+            crops: N arrays, uint8 (size, size, 3), RGB, as `models.faces.crop` cuts them.
+
+        Returns:
+            float32 (N, labels); each row sums to 1.
+        """
+        spec = self.bundle.manifest.input
+        rows = [np.empty((0, len(self.labels)), np.float32)]
+        for start in range(0, len(crops), self.BATCH_SIZES[-1]):
+            part = list(crops[start : start + self.BATCH_SIZES[-1]])
+            size = next(size for size in self.BATCH_SIZES if size >= len(part))
+            padded = part + [part[-1]] * (size - len(part))
+            rows.append(self._run(spec.tensor(padded))[: len(part)])
+        return np.concatenate(rows)
+
+    def classify(
+        self, pictures: Sequence[bytes | np.ndarray], faces: FacesMode = "auto"
+    ) -> list[Prediction | ImageError]:
+        """Decode pictures, find their faces and classify all of them together.
+
+        Args:
+            pictures: files' bytes, or decoded uint8 (height, width, 3) RGB arrays.
+            faces: `auto` as the bundle wants; `all` searches finely; `largest` keeps one face;
+                `whole` takes the picture as the face.
+
+        Returns:
+            one a picture, in order: the `Prediction`, or the `ImageError` that says why there is
+            none.
+
+        Raises:
+            UsageError: unknown mode.
+        """
+        if faces not in FACES_MODES:
+            raise UsageError(f"faces={faces!r} is unknown. Use one of {', '.join(FACES_MODES)}.")
+        looks = [self._look_or_say(picture, faces) for picture in pictures]
+        crops = [crop for look in looks if isinstance(look, _Look) for crop in look.crops]
+        start = time.perf_counter()
+        scores = self.probabilities(crops)
+        each_ms = (time.perf_counter() - start) * 1e3 / max(1, len(crops))
+        predictions: list[Prediction | ImageError] = []
+        for look in looks:
+            if isinstance(look, ImageError):
+                predictions.append(look)
+                continue
+            mine, scores = scores[: len(look.crops)], scores[len(look.crops) :]
+            predictions.append(look.prediction(mine, each_ms * len(mine)))
+        return predictions
+
+    def _look_or_say(self, picture: bytes | np.ndarray, mode: FacesMode) -> "_Look | ImageError":
+        try:
+            return self._look(picture, mode)
+        except ImageError as error:
+            return error
+
+    def _look(self, picture: bytes | np.ndarray, mode: FacesMode) -> "_Look":
+        spec, size = self.bundle.manifest.faces, self.bundle.manifest.input.size
+        began = time.perf_counter()
+        image = images.decode(picture, self._max_pixels) if isinstance(picture, bytes) else picture
+        decoded = time.perf_counter()
+        height, width = image.shape[:2]
+        if mode == "whole" or (mode == "auto" and not spec.wanted):
+            crops = [face_cutter.crop(image, None, spec, size)]
+            frame = Face((0.0, 0.0, float(width), float(height)), 1.0, ((0.0, 0.0),) * 5)
+            faces = [frame] if spec.wanted else []
+        else:
+            faces = self._detector.detect(image, "all" if mode == "all" else "auto")
+            faces = faces[:1] if mode == "largest" else faces
+            crops = [face_cutter.crop(image, face, spec, size) for face in faces]
+        timings = {
+            "decode": (decoded - began) * 1e3,
+            "detect": (time.perf_counter() - decoded) * 1e3,
+        }
+        return _Look(width, height, tuple(faces), crops, timings)
+
+    def _run(self, batch: np.ndarray) -> np.ndarray:
+        self._input.reshape(batch.shape)
+        self._input.copy_from_cpu(batch)
+        self._network.run()
+        return np.asarray(self._output.copy_to_cpu())
+
+    def _warm_up(self) -> None:
+        """Answer once at every batch size, and see that the manifest keeps its word."""
+        size = self.bundle.manifest.input.size
+        blank = np.full((size, size, 3), 127, np.uint8)
+        for count in self.BATCH_SIZES:
+            try:
+                answer = self._run(self.bundle.manifest.input.tensor([blank] * count))
+            except Exception as error:
+                raise _unfit(self.bundle, str(error).strip().split("\n")[-1][:200]) from None
+            if answer.shape != (count, len(self.labels)):
+                raise _unfit(
+                    self.bundle,
+                    f"it answers {answer.shape} for {count} crops and {len(self.labels)} labels",
+                )
+            if not np.allclose(answer.sum(axis=1), 1.0, atol=1e-3):
+                raise _unfit(self.bundle, "its probabilities do not sum to 1")
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A picture between finding and classifying."""
+
+    width: int
+    height: int
+    faces: tuple[Face, ...]
+    crops: list[np.ndarray]
+    timings_ms: dict[str, float]
+
+    def prediction(self, scores: np.ndarray, classify_ms: float) -> Prediction:
+        whole = scores[0] if len(scores) and not self.faces else None
+        timings = {**self.timings_ms, "classify": classify_ms}
+        return Prediction(
+            self.width,
+            self.height,
+            self.faces,
+            scores if self.faces else scores[:0],
+            whole,
+            timings,
+        )
+
+
+def _load(bundle: Bundle) -> Any:
+    config = paddle.inference.Config(str(bundle.file(GRAPH)), str(bundle.file(PARAMETERS)))
+    config.disable_gpu()
+    config.disable_glog_info()
+    config.set_cpu_math_library_num_threads(1)
+    config.enable_mkldnn()
+    config.enable_new_ir(True)
+    config.enable_new_executor()
+    config.enable_memory_optim()
+    try:
+        return paddle.inference.create_predictor(config)
+    except Exception as error:
+        raise _unfit(bundle, str(error).strip().split("\n")[-1][:200]) from None
+
+
+def _unfit(bundle: Bundle, why: str) -> BundleError:
+    return BundleError(
+        f"The network of the model bundle {bundle.path} cannot be used: {why}. Train it anew: "
+        f"python train.py --data FOLDER --name {bundle.manifest.name}.",
+        "bundle_unfit",
+    )
