@@ -26,6 +26,7 @@ MANIFEST = "model.json"
 GRAPH = "inference.json"
 PARAMETERS = "inference.pdiparams"
 WEIGHTS = "weights.safetensors"
+FEATURES = "features"  # the task of a bundle that training starts from and nobody serves
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Manifest:
         metrics: the figures.
         licence: terms of use, a sentence.
         files: sha256 in hex of each file, by its path inside the bundle.
-        task: what kind of answer it gives.
+        task: what kind of answer it gives; `features` has no labels and no inference export.
         format: of this file.
     """
 
@@ -235,13 +236,15 @@ def sha256(file: Path) -> str:
 def _check(path: Path, manifest: Manifest) -> None:
     """What a decoder of types cannot see."""
     spec = manifest.input
+    answers = manifest.task != FEATURES  # else only weights to start a training from
     problems = {
-        "labels are missing or repeated": not manifest.labels
+        "labels are missing or repeated": (answers and not manifest.labels)
         or len(set(manifest.labels)) != len(manifest.labels),
         "input.mean and input.scale need one number a channel": {len(spec.mean), len(spec.scale)}
         != {spec.channels},
         "input.size is out of range (8 to 1024 pixels)": not 8 <= spec.size <= 1024,
-        f"files must name {GRAPH} and {PARAMETERS}": not {GRAPH, PARAMETERS} <= set(manifest.files),
+        f"files must name {GRAPH} and {PARAMETERS}": answers
+        and not {GRAPH, PARAMETERS} <= set(manifest.files),
         "files must lie inside the bundle": any(
             Path(n).is_absolute() or ".." in Path(n).parts for n in manifest.files
         ),
