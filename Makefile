@@ -1,0 +1,53 @@
+# Everything a person or a machine runs here. `make` lists it.
+#   make serve                         on http://127.0.0.1:8000; HYOJO_HOST and HYOJO_PORT change that
+#   make test ARGS="tests/unit -k bundle"
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?=
+ARGS ?=
+IMAGE ?= hyojo
+# Extra options of `docker build`; CA is a file of certificates that pip trusts during the build.
+BUILD_ARGS ?=
+CA ?=
+export PYTHON
+
+.PHONY: help serve test lint train image clean
+
+help: ## List what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+serve: $(VENV)/.installed ## Serve in the foreground until Ctrl-C
+	@exec $(BIN)/python -m service
+
+test: $(VENV)/.installed-test ## Check style and types, then run every test; ARGS go to pytest
+	@tools/packages chromium fonts-dejavu-core || [ -z "$$CI" ]
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-test ## Check style and types only
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+train: $(VENV)/.installed ## Train: make train ARGS="--data FOLDER"
+	@exec $(BIN)/python train.py $(ARGS)
+
+image: ## Build the container's image
+	DOCKER_BUILDKIT=1 docker build $(BUILD_ARGS) $(if $(CA),--secret id=ca$(comma)src=$(CA)) -f docker/Dockerfile -t $(IMAGE) .
+
+clean: ## Remove caches and the tests' output; .venv stays
+	@rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis test-output build
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+comma := ,
+
+$(VENV)/.installed: requirements.txt
+	@tools/environment $(VENV) requirements.txt
+	@touch $@
+
+$(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
+	@tools/environment $(VENV) requirements-test.txt
+	@touch $@
