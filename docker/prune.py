@@ -44,7 +44,7 @@ def main(root: Path) -> None:
     for pattern, why in NEVER_OPENED.items():
         found = sorted(packages.glob(pattern))
         if not found:
-            sys.exit(f"Nothing matches {pattern}: a package has changed. See if its line still holds.")
+            sys.exit(f"Nothing matches {pattern}: a package has changed. Is its line still right?")
         freed = 0
         for path in found:
             if path.exists():
