@@ -214,4 +214,5 @@ def decode(frame: bytes) -> AnyMessage:
     Raises:
         msgspec.DecodeError: it is none of ours.
     """
-    return _decoder.decode(frame)
+    message: AnyMessage = _decoder.decode(frame)
+    return message

@@ -1,0 +1,121 @@
+"""Classify many files at once with the worker's own processes, in order and in bounded memory."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import BundleError
+from service.pool import Lost, Pool
+from service.protocol import FacesMode, ImageProblem, ImageResult, Job, JobDone
+
+JOBS_AHEAD = 4  # a process: enough to keep it busy while an earlier, slower job is awaited
+START_PATIENCE_S = 90.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every image: see `service.protocol.ClassifyRequest`."""
+
+    model: str
+    faces: FacesMode = "auto"
+    top: int | None = None
+
+
+def classify_files(
+    pool: Pool, paths: Sequence[Path], question: Question, batch_size: int = 8
+) -> Iterator[tuple[Path, ImageResult]]:
+    """Classify files; a few batches are in memory at any time.
+
+    A batch whose process was lost is tried once more, one image at a time: the image that kills
+    processes then fails alone.
+
+    Args:
+        pool: freshly made; the caller closes it.
+        paths: of the files.
+        question: what is asked of each.
+        batch_size: images handed to a process at once.
+
+    Yields:
+        each path with its result, in the order given.
+
+    Raises:
+        BundleError: the processes cannot start.
+    """
+    return _Run(pool, paths, question, batch_size).results()
+
+
+class _Run:
+    def __init__(
+        self, pool: Pool, paths: Sequence[Path], question: Question, batch_size: int
+    ) -> None:
+        self._pool = pool
+        self._paths = paths
+        self._question = question
+        self._batch_size = batch_size
+        self._next = 0  # the first path not yet planned
+        self._plan: deque[list[int]] = deque()  # batches of indices, to be handed out
+        self._out: dict[str, list[int]] = {}  # job -> its indices
+        self._done: dict[int, ImageResult] = {}
+        self._jobs = 0
+
+    def results(self) -> Iterator[tuple[Path, ImageResult]]:
+        wanted = 0
+        began = time.monotonic()
+        while wanted < len(self._paths):
+            self._pool.socket.poll(100 if self._out or not self._pool.ready else 0)
+            for event in [*self._pool.receive(), *self._pool.tick()]:
+                self._take(event)
+            self._fill(wanted)
+            self._see_that_it_starts(began)
+            while wanted in self._done:
+                yield self._paths[wanted], self._done.pop(wanted)
+                wanted += 1
+
+    def _fill(self, wanted: int) -> None:
+        """Hand out batches while a process is idle and not too far ahead of what is awaited."""
+        reach = wanted + JOBS_AHEAD * self._pool.size * self._batch_size
+        while self._pool.idle and (self._plan or self._next < min(reach, len(self._paths))):
+            if not self._plan:
+                end = min(self._next + self._batch_size, len(self._paths))
+                self._plan.append(list(range(self._next, end)))
+                self._next = end
+            self._hand_out(self._plan.popleft())
+
+    def _hand_out(self, indices: list[int]) -> None:
+        images, read = [], []
+        for index in indices:
+            try:
+                images.append(self._paths[index].read_bytes())
+                read.append(index)
+            except OSError as error:
+                detail = f"The file cannot be read: {error.strerror or error}."
+                self._done[index] = ImageResult(error=ImageProblem("unreadable_file", detail))
+        if not read:
+            return
+        self._jobs += 1
+        asked = self._question
+        job = Job(id=str(self._jobs), model=asked.model, faces=asked.faces, top=asked.top)
+        if self._pool.submit(job, images):
+            self._out[job.id] = read
+        else:
+            self._plan.appendleft(read)
+
+    def _take(self, event: JobDone | Lost) -> None:
+        indices = self._out.pop(event.id)
+        if isinstance(event, JobDone):
+            self._done.update(zip(indices, event.results, strict=True))
+        elif len(indices) > 1:
+            self._plan.extend([index] for index in indices)
+        else:
+            problem = ImageProblem("worker_lost", event.detail)
+            self._done[indices[0]] = ImageResult(error=problem)
+
+    def _see_that_it_starts(self, began: float) -> None:
+        if self._pool.ready or self._out:
+            return
+        if self._pool.problem:
+            raise BundleError(self._pool.problem, "bundle_unfit")
+        if not self._next and time.monotonic() - began > START_PATIENCE_S:
+            raise BundleError(f"No predictor was warm within {START_PATIENCE_S:g} s.", "not_warm")

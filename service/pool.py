@@ -1,0 +1,210 @@
+"""The predictor processes: start them, hand them jobs, replace the dead and the hung.
+
+One job at a time to a process. What a lost process held is told as lost and never handed to the
+next one: one picture must not take them all.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import structlog
+import zmq
+
+from service import protocol
+from service.protocol import Failed, Hello, Job, JobDone
+
+START_TIMEOUT_S = 60.0
+FIRST_BACKOFF_S = 0.5
+LONGEST_BACKOFF_S = 30.0
+PROJECT = Path(__file__).resolve().parent.parent
+
+_log = structlog.get_logger("pool")
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A job whose process died or hung."""
+
+    id: str
+    detail: str
+
+
+Event = JobDone | Lost
+
+
+@dataclass
+class _Slot:
+    """A place for one process, and the process that has it now."""
+
+    index: int
+    state: Literal["waiting", "starting", "idle", "busy"] = "waiting"
+    process: subprocess.Popen[bytes] | None = None
+    name: str = ""
+    job: str | None = None
+    since: float = 0.0  # when the state began, or when a waiting slot may start
+    failures: int = 0  # starts that led nowhere, one after another
+
+
+@dataclass
+class Pool:
+    """Predictor processes around one socket. Not for threads: one loop owns it.
+
+    Args:
+        context: of ZeroMQ.
+        bundles: folders of the bundles that every process holds warm.
+        size: processes.
+        max_pixels: they refuse larger pictures.
+        timeout_s: a job that takes longer counts as hung.
+    """
+
+    context: "zmq.Context[zmq.Socket[bytes]]"
+    bundles: Sequence[Path]
+    size: int
+    max_pixels: int
+    timeout_s: float
+    replaced: int = 0
+    problem: str = ""
+    _slots: list[_Slot] = field(default_factory=list)
+    _generation: int = 0
+
+    def __post_init__(self) -> None:
+        self._folder = tempfile.mkdtemp(prefix="hyojo-pool-")  # mode 0700: ours alone
+        self._endpoint = f"ipc://{self._folder}/pool.sock"
+        self.socket = self.context.socket(zmq.ROUTER)
+        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.bind(self._endpoint)
+        self._slots = [_Slot(index) for index in range(self.size)]
+
+    @property
+    def idle(self) -> int:
+        """Processes that can take a job now."""
+        return sum(slot.state == "idle" for slot in self._slots)
+
+    @property
+    def ready(self) -> int:
+        """Warm processes, idle or busy."""
+        return sum(slot.state in ("idle", "busy") for slot in self._slots)
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the living, for measuring and for tests."""
+        return [slot.process.pid for slot in self._slots if slot.process is not None]
+
+    def submit(self, job: Job, images: Sequence[bytes]) -> bool:
+        """Hand a job to an idle process; False when none could take it."""
+        for slot in self._slots:
+            if slot.state != "idle":
+                continue
+            try:
+                frames = [slot.name.encode(), protocol.encode(job), *images]
+                self.socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
+            except zmq.ZMQError:  # it is gone and `tick` has not seen it yet
+                continue
+            slot.state, slot.job, slot.since = "busy", job.id, time.monotonic()
+            return True
+        return False
+
+    def receive(self) -> list[Event]:
+        """Everything the processes have sent by now."""
+        events: list[Event] = []
+        while True:
+            try:
+                name, header = self.socket.recv_multipart(zmq.NOBLOCK)[:2]
+            except zmq.Again:
+                return events
+            slot = next((slot for slot in self._slots if slot.name == name.decode()), None)
+            if slot is None:  # a last word from a process already given up
+                continue
+            event = self._heard(slot, protocol.decode(header))
+            if event is not None:
+                events.append(event)
+
+    def tick(self) -> list[Event]:
+        """Start what is to be started; find the dead and the hung. Call it ten times a second."""
+        now = time.monotonic()
+        events: list[Event] = []
+        for slot in self._slots:
+            if slot.state == "waiting":
+                if now >= slot.since:
+                    self._start(slot)
+                continue
+            assert slot.process is not None
+            status = slot.process.poll()
+            if status is not None:
+                events += self._lose(slot, f"ended with status {status}")
+            elif slot.state == "busy" and now - slot.since > self.timeout_s:
+                events += self._lose(slot, f"did not answer within {self.timeout_s:g} s")
+            elif slot.state == "starting" and now - slot.since > START_TIMEOUT_S:
+                events += self._lose(slot, f"was not warm within {START_TIMEOUT_S:g} s")
+        return events
+
+    def close(self) -> None:
+        """End every process and remove the socket."""
+        for slot in self._slots:
+            if slot.process is not None:
+                slot.process.kill()
+        for slot in self._slots:
+            if slot.process is not None:
+                slot.process.wait()
+                slot.process = None
+        self.socket.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _heard(self, slot: _Slot, message: protocol.AnyMessage) -> Event | None:
+        if isinstance(message, Hello):
+            slot.state, slot.since, self.problem = "idle", time.monotonic(), ""
+            _log.debug("predictor warm", predictor=slot.name, seconds=round(message.seconds, 2))
+        elif isinstance(message, Failed):
+            self.problem = message.detail
+            _log.error("predictor cannot start", predictor=slot.name, why=message.detail)
+        elif isinstance(message, JobDone) and message.id == slot.job:
+            slot.state, slot.job, slot.failures = "idle", None, 0
+            return message
+        return None
+
+    def _lose(self, slot: _Slot, why: str) -> list[Event]:
+        """Give a process up; the slot is free for a new one after a pause that grows."""
+        assert slot.process is not None
+        slot.process.kill()
+        slot.process.wait()
+        lost: list[Event] = []
+        if slot.job is not None:
+            detail = (
+                f"The predictor process that held this image {why}. It is being replaced; "
+                "other images are not affected. Send the image again, or another one."
+            )
+            lost = [Lost(slot.job, detail)]
+        pause = 0.0
+        if slot.state == "starting":
+            pause = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**slot.failures)
+            slot.failures += 1
+            self.problem = self.problem or f"A predictor process {why} while it started."
+        _log.warning("predictor lost", predictor=slot.name, why=why, next_start_in_s=pause)
+        self.replaced += 1
+        slot.state, slot.process, slot.job, slot.name = "waiting", None, None, ""
+        slot.since = time.monotonic() + pause
+        return lost
+
+    def _start(self, slot: _Slot) -> None:
+        self._generation += 1
+        slot.name = f"{slot.index}.{self._generation}"
+        command = [sys.executable, "-m", "service.predictor_process"]
+        command += ["--endpoint", self._endpoint, "--name", slot.name, "--parent", str(os.getpid())]
+        command += ["--max-pixels", str(self.max_pixels), *map(str, self.bundles)]
+        path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
+        slot.process = subprocess.Popen(
+            command,
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C is for the parent, which ends its processes itself
+        )
+        slot.state, slot.since = "starting", time.monotonic()

@@ -1,0 +1,145 @@
+"""One predictor process: holds the models warm and answers jobs. The pool starts it.
+
+Its own process, because a picture may crash the decoder and because Paddle holds Python's lock
+while it runs. It ends when its parent does.
+"""
+
+import argparse
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import zmq
+
+from service import protocol
+from service.protocol import FaceResult, ImageProblem, ImageResult, Job, Size, Timings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from models.predictor import Prediction, Predictor
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_ORPHAN_CHECK_MS = 2000
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Load the bundles, say hello, answer jobs until the parent is gone."""
+    options = _arguments(argv)
+    _end_with_parent(options.parent)
+    began = time.monotonic()
+    context = zmq.Context()
+    socket = context.socket(zmq.DEALER)
+    socket.setsockopt(zmq.IDENTITY, options.name.encode())
+    socket.setsockopt(zmq.LINGER, 1000)
+    socket.connect(options.endpoint)
+    try:
+        predictors = _load(options.bundles, options.max_pixels)
+    except Exception as error:  # whatever it is, the parent must hear why
+        detail = str(error) or type(error).__name__
+        socket.send(protocol.encode(protocol.Failed(id=options.name, detail=detail)))
+        context.destroy(linger=1000)
+        return 1
+    _spare_the_cores()
+    hello = protocol.Hello(id=options.name, seconds=time.monotonic() - began)
+    socket.send(protocol.encode(hello))
+    _serve(socket, predictors, options.parent)
+    return 0
+
+
+def answer(predictor: "Predictor", job: Job, images: list[bytes]) -> protocol.JobDone:
+    """Classify a job's images together; each gets its result or its own error."""
+    began = time.perf_counter()
+    outcomes = predictor.classify(images, job.faces)
+    total = (time.perf_counter() - began) * 1e3
+    results, timings = [], []
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            problem = ImageProblem(getattr(outcome, "code", "internal"), str(outcome))
+            results.append(ImageResult(error=problem))
+            timings.append(Timings(total=total))
+        else:
+            results.append(result_of(outcome, predictor.labels, job.top))
+            timings.append(Timings(**outcome.timings_ms, total=total))
+    return protocol.JobDone(id=job.id, results=results, timings_ms=timings)
+
+
+def result_of(prediction: "Prediction", labels: tuple[str, ...], top: int | None) -> ImageResult:
+    """A prediction as it goes over the wire: names for numbers, rounded, cut to `top`."""
+    faces = []
+    for face, row in zip(prediction.faces, prediction.face_probabilities, strict=True):
+        ranked = _ranked(row, labels, top)
+        label, probability = next(iter(ranked.items()))
+        x, y, width, height = (round(value, 1) for value in face.box)
+        box = (x, y, width, height)
+        faces.append(FaceResult(box, round(face.score, 3), label, probability, ranked))
+    size = Size(prediction.width, prediction.height)
+    if prediction.probabilities is None:
+        return ImageResult(size)
+    ranked = _ranked(prediction.probabilities, labels, top)
+    label, probability = next(iter(ranked.items()))
+    return ImageResult(size, label, probability, ranked, faces)
+
+
+def _ranked(row: "np.ndarray", labels: tuple[str, ...], top: int | None) -> dict[str, float]:
+    order = sorted(range(len(labels)), key=lambda i: -row[i])[:top]
+    return {labels[i]: round(float(row[i]), 5) for i in order}
+
+
+def _serve(socket: "zmq.Socket[bytes]", predictors: dict[str, "Predictor"], parent: int) -> None:
+    while os.getppid() == parent:
+        if not socket.poll(_ORPHAN_CHECK_MS):
+            continue
+        header, *images = socket.recv_multipart()
+        job = protocol.decode(header)
+        if not isinstance(job, Job):
+            continue
+        try:
+            done = answer(predictors[job.model], job, images)
+        except Exception as error:  # a fault of ours: the image is answered, the process lives on
+            detail = f"The predictor made a mistake: {type(error).__name__}: {error}"[:300]
+            problem = ImageResult(error=ImageProblem("internal", detail))
+            done = protocol.JobDone(
+                id=job.id, results=[problem] * len(images), timings_ms=[Timings()] * len(images)
+            )
+        socket.send(protocol.encode(done))
+
+
+def _load(bundles: list[Path], max_pixels: int) -> dict[str, "Predictor"]:
+    from models import bundle
+    from models.predictor import Predictor
+
+    loaded = [Predictor(bundle.load(path), max_pixels) for path in bundles]
+    return {predictor.bundle.manifest.name: predictor for predictor in loaded}
+
+
+def _spare_the_cores() -> None:
+    """OpenCV's own threads would fight with the other predictor processes."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Ask the kernel to end this process when its parent dies, and do not outlive one that has."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="One predictor process; the pool starts it.")
+    parser.add_argument("--endpoint", required=True, help="the pool's socket")
+    parser.add_argument("--name", required=True, help="of this process, towards the pool")
+    parser.add_argument("--parent", type=int, required=True, help="process id to end with")
+    parser.add_argument("--max-pixels", type=int, required=True, help="refuse larger pictures")
+    parser.add_argument("bundles", type=Path, nargs="+", help="folders of the bundles to hold warm")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,310 @@
+"""The warm worker: one socket towards the gateways, a bounded queue, deadlines, and the pool.
+
+It never loads Paddle itself: pictures are decoded and classified in the pool's processes.
+"""
+
+import itertools
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+import zmq
+
+from service import protocol
+from service.catalog import Catalog
+from service.endpoint import Endpoint
+from service.pool import Lost, Pool
+from service.protocol import (
+    ClassifyReply,
+    ClassifyRequest,
+    ErrorReply,
+    ImageProblem,
+    ImageResult,
+    Job,
+    Message,
+    StatusReply,
+    StatusRequest,
+    Timings,
+)
+from service.settings import Settings
+
+TICK_MS = 100
+MAX_IMAGES = 8
+_log = structlog.get_logger("worker")
+
+
+@dataclass
+class _Pending:
+    """A request that is being answered."""
+
+    client: bytes
+    request: ClassifyRequest
+    model: str
+    arrived: float
+    deadline: float
+    results: list[ImageResult | None]
+    timings: list[Timings] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """An image in the queue."""
+
+    ticket: int
+    index: int
+    image: bytes
+
+
+class Worker:
+    """Answer requests until told to stop. One thread.
+
+    Args:
+        settings: see `service.settings`.
+        catalog: the models.
+        endpoint: bound already.
+        pool: its processes are started by `run`.
+    """
+
+    def __init__(
+        self, settings: Settings, catalog: Catalog, endpoint: Endpoint, pool: Pool
+    ) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._front = endpoint.socket
+        self._address = endpoint.address
+        self._pool = pool
+        self._queue: deque[_Waiting] = deque()
+        self._pending: dict[int, _Pending] = {}
+        self._jobs: dict[str, tuple[int, int, float]] = {}  # id -> ticket, index, when handed out
+        self._tickets = itertools.count()
+        self._counters: Counter[str] = Counter(
+            {name: 0 for name in ("requests", "images", "images_lost", "overloaded", "late")}
+        )
+        self._stopping_at: float | None = None
+        self._was_ready = False
+        self._image_ms = 20.0  # running mean of one image in a predictor, for Retry-After
+
+    def stop(self) -> None:
+        """Finish what was accepted, refuse what comes, then let `run` return."""
+        if self._stopping_at is None:
+            self._stopping_at = time.monotonic() + self._settings.grace_s
+
+    def run(self) -> None:
+        """The loop."""
+        began = time.monotonic()
+        poller = zmq.Poller()
+        poller.register(self._front, zmq.POLLIN)
+        poller.register(self._pool.socket, zmq.POLLIN)
+        ticked = 0.0
+        while not self._finished():
+            readable = dict(poller.poll(TICK_MS))
+            if self._pool.socket in readable:
+                self._take(self._pool.receive())
+            if self._front in readable:
+                self._accept()
+            if time.monotonic() - ticked >= TICK_MS / 1e3:
+                self._take(self._pool.tick() if self._catalog.folders else [])
+                self._drop_late()
+                ticked = time.monotonic()
+            self._hand_out()
+            if not self._was_ready and self._pool.ready == self._pool.size:
+                self._was_ready = True
+                self._say_ready(time.monotonic() - began)
+        _log.info("worker stopped", **self._counters)
+
+    def _finished(self) -> bool:
+        if self._stopping_at is None:
+            return False
+        return not self._pending or time.monotonic() > self._stopping_at
+
+    def _say_ready(self, seconds: float) -> None:
+        served = ", ".join(
+            f"{info.name} {info.version} ({len(info.labels)} labels, {info.network}, "
+            f"{info.input_size} px)"
+            for name, info in self._catalog.models.items()
+            if name in self._catalog.folders
+        )
+        _log.info(
+            f"ready: {served}; {self._pool.size} predictors on {self._address}, {seconds:.1f} s"
+        )
+
+    # Requests in -----------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        """Take what has come, a bounded number at a time so that answers are not kept waiting."""
+        for _ in range(64):
+            try:
+                client, *frames = self._front.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                message = protocol.decode(frames[0])
+            except (msgspec.DecodeError, IndexError, RecursionError):
+                self._counters["unreadable"] += 1
+                continue
+            if isinstance(message, StatusRequest):
+                self._send(client, self._status(message.id))
+            elif isinstance(message, ClassifyRequest):
+                refusal = self._refuse(message, len(frames) - 1)
+                if refusal is not None:
+                    self._send(client, refusal)
+                else:
+                    self._enqueue(client, message, frames[1:])
+
+    def _refuse(self, request: ClassifyRequest, images: int) -> ErrorReply | None:
+        """Why a request is not taken, or None."""
+        name = request.model or self._catalog.default
+        info = self._catalog.models.get(name)
+        served = ", ".join(self._catalog.folders) or "none"
+        error: tuple[str, str, float | None] | None = None
+        if self._stopping_at is not None:
+            error = ("shutting_down", "The worker is stopping. Send the request again.", 1.0)
+        elif info is None:
+            detail = f"There is no model {name!r}. Models served: {served}."
+            error = ("model_not_found", detail, None)
+        elif info.error:
+            error = ("model_unavailable", info.error, None)
+        elif not 1 <= images <= MAX_IMAGES:
+            detail = f"A request takes 1 to {MAX_IMAGES} images and this one has {images}."
+            error = ("too_many_images" if images else "image_missing", detail, None)
+        elif not self._was_ready and not self._pool.ready:
+            error = ("not_ready", self._why_not_ready(), 1.0)
+        elif len(self._queue) + images > self._settings.queue_size:
+            self._counters["overloaded"] += 1
+            wait_s = len(self._queue) * self._image_ms / 1e3 / self._pool.size
+            detail = (
+                f"{len(self._queue)} images are waiting and the queue holds "
+                f"{self._settings.queue_size}. Try again in a moment."
+            )
+            error = ("overloaded", detail, max(1.0, wait_s))
+        return error and ErrorReply(
+            id=request.id, code=error[0], detail=error[1], retry_after_s=error[2]
+        )
+
+    def _enqueue(self, client: bytes, request: ClassifyRequest, images: Sequence[bytes]) -> None:
+        now = time.monotonic()
+        wait_s = min(max(0.0, request.timeout_ms / 1e3), self._settings.deadline_s)
+        ticket = next(self._tickets)
+        model = request.model or self._catalog.default
+        results: list[ImageResult | None] = [None] * len(images)
+        self._pending[ticket] = _Pending(client, request, model, now, now + wait_s, results)
+        self._queue.extend(_Waiting(ticket, i, image) for i, image in enumerate(images))
+        self._counters["requests"] += 1
+        self._counters["images"] += len(images)
+
+    # Work out and back -----------------------------------------------------------------------
+
+    def _hand_out(self) -> None:
+        while self._queue and self._pool.idle:
+            waiting = self._queue[0]
+            pending = self._pending.get(waiting.ticket)
+            if pending is None:  # answered already: it was late
+                self._queue.popleft()
+                continue
+            if time.monotonic() > pending.deadline:
+                self._expire(waiting.ticket)
+                continue
+            job_id = f"{waiting.ticket}.{waiting.index}"
+            request = pending.request
+            job = Job(id=job_id, model=pending.model, faces=request.faces, top=request.top)
+            if not self._pool.submit(job, [waiting.image]):
+                return
+            self._queue.popleft()
+            self._jobs[job_id] = (waiting.ticket, waiting.index, time.monotonic())
+
+    def _take(self, events: Sequence[protocol.JobDone | Lost]) -> None:
+        for event in events:
+            ticket, index, handed_out = self._jobs.pop(event.id)
+            if isinstance(event, Lost):
+                self._counters["images_lost"] += 1
+                result = ImageResult(error=ImageProblem("worker_lost", event.detail))
+                timings = Timings()
+            else:
+                result, timings = event.results[0], event.timings_ms[0]
+                self._image_ms += 0.05 * (timings.total - self._image_ms)
+            pending = self._pending.get(ticket)
+            if pending is None:  # its request was late and has been answered
+                continue
+            now = time.monotonic()
+            queued_ms = (handed_out - pending.arrived) * 1e3
+            total_ms = (now - pending.arrived) * 1e3
+            pending.results[index] = result
+            pending.timings.append(replace_times(timings, queued_ms, total_ms))
+            if all(result is not None for result in pending.results):
+                self._answer(ticket)
+
+    def _answer(self, ticket: int) -> None:
+        pending = self._pending.pop(ticket)
+        slowest = max(pending.timings, key=lambda timings: timings.total)
+        reply = ClassifyReply(
+            id=pending.request.id,
+            model=pending.model,
+            version=self._catalog.models[pending.model].version,
+            results=[result for result in pending.results if result is not None],
+            timings_ms=slowest,
+        )
+        self._send(pending.client, reply)
+
+    def _drop_late(self) -> None:
+        now = time.monotonic()
+        for ticket in [t for t, pending in self._pending.items() if now > pending.deadline]:
+            self._expire(ticket)
+
+    def _expire(self, ticket: int) -> None:
+        """Answer a late request; its images leave the queue, a running one's result is dropped."""
+        pending = self._pending.pop(ticket)
+        self._queue = deque(waiting for waiting in self._queue if waiting.ticket != ticket)
+        self._counters["late"] += 1
+        waited = time.monotonic() - pending.arrived
+        detail = f"No answer within {waited:.1f} s. The service is busy; try again in a moment."
+        reply = ErrorReply(
+            id=pending.request.id, code="deadline_exceeded", detail=detail, retry_after_s=1.0
+        )
+        self._send(pending.client, reply)
+
+    def _send(self, client: bytes, message: Message) -> None:
+        try:
+            self._front.send_multipart([client, protocol.encode(message)], zmq.NOBLOCK)
+        except zmq.ZMQError:  # the gateway that asked is gone
+            self._counters["unclaimed"] += 1
+
+    # How it is -------------------------------------------------------------------------------
+
+    def _status(self, request_id: str) -> StatusReply:
+        reason = self._why_not_ready()
+        return StatusReply(
+            id=request_id,
+            ready=not reason,
+            reason=reason,
+            models=list(self._catalog.models.values()),
+            default_model=self._catalog.default,
+            predictors_ready=self._pool.ready,
+            predictors=self._pool.size,
+            queue_length=len(self._queue),
+            queue_limit=self._settings.queue_size,
+            counters={**self._counters, "predictors_replaced": self._pool.replaced},
+        )
+
+    def _why_not_ready(self) -> str:
+        """Empty when ready."""
+        if self._stopping_at is not None:
+            return "The worker is stopping."
+        if self._catalog.problem:
+            return self._catalog.problem
+        if self._pool.ready:
+            return ""
+        return self._pool.problem or "The predictors are warming up; this takes a few seconds."
+
+
+def replace_times(timings: Timings, queue_ms: float, total_ms: float) -> Timings:
+    """A predictor's timings with the worker's own added, rounded to hundredths."""
+    return Timings(
+        queue=round(queue_ms, 2),
+        decode=round(timings.decode, 2),
+        detect=round(timings.detect, 2),
+        classify=round(timings.classify, 2),
+        total=round(total_ms, 2),
+    )
