@@ -1,0 +1,133 @@
+"""PaddleClas's networks by name, each turned into a trunk without its last linear layer.
+
+`import paddleclas` costs four seconds and half a gigabyte, so it happens inside the functions here
+and only when one of its networks is asked for. Its own pretrained weights are never downloaded.
+"""
+
+import contextlib
+import io
+import logging
+import warnings
+from typing import Any
+
+from models.errors import UsageError
+from models.framework import paddle
+from models.networks import OWN, Advice, suggestion
+
+nn = paddle.nn
+
+# The ones to offer; any other constructor that PaddleClas exports is taken as well.
+NAMES = (
+    "PPLCNet_x0_25", "PPLCNet_x0_5", "PPLCNet_x1_0", "PPLCNet_x1_5", "PPLCNet_x2_0",
+    "MobileNetV1", "MobileNetV2", "MobileNetV3_small_x0_5", "MobileNetV3_small_x1_0",
+    "MobileNetV3_large_x1_0", "ResNet18", "ResNet34", "ResNet50", "ResNet101", "VGG11", "VGG13",
+    "VGG16", "VGG19", "InceptionV3", "DenseNet121", "DenseNet161", "DenseNet169", "GoogLeNet",
+    "SqueezeNet1_1", "EfficientNetB0", "ShuffleNetV2_x1_0", "GhostNet_x1_0", "AlexNet",
+    "PPHGNet_tiny", "RepVGG_A0", "HarDNet68", "MobileViT_S",
+)  # fmt: skip
+
+# Below this side (pixels) a map shrinks to nothing inside the network.
+_SMALLEST = {"InceptionV3": 75, "InceptionV4": 75, "AlexNet": 224, "SqueezeNet1_1": 32}
+_IMAGENET = ((123.675, 116.28, 103.53), (1 / 58.395, 1 / 57.12, 1 / 57.375))
+
+
+def advice(name: str) -> Advice:
+    """ImageNet's normalisation; 112 pixels unless the network needs more."""
+    mean, scale = _IMAGENET
+    return Advice(max(112, _SMALLEST.get(name, 0)), "rgb", mean, scale)
+
+
+def check_name(name: str) -> None:
+    """Refuse an unknown name with the nearest known ones.
+
+    Raises:
+        UsageError: neither our own nor PaddleClas's.
+    """
+    if name in NAMES or name in OWN:
+        return
+    if not callable(getattr(_paddleclas(), name, None)) or not name[:1].isupper():
+        raise UsageError(f"There is no network {name!r}. {suggestion(name, (*OWN, *NAMES))}")
+
+
+def trunk(name: str, channels: int, size: int) -> Any:
+    """Build PaddleClas's network `name` and take its last linear layer off.
+
+    Args:
+        name: a constructor that PaddleClas exports.
+        channels: 3; PaddleClas's networks take colour.
+        size: side of the input in pixels.
+
+    Returns:
+        A layer from (N, 3, size, size) to (N, width) with the attribute `width`.
+
+    Raises:
+        UsageError: unknown name, a size too small, or a network of a kind that has no linear head.
+    """
+    check_name(name)
+    smallest = _SMALLEST.get(name, 32)
+    if size < smallest:
+        raise UsageError(
+            f"{name} needs images of at least {smallest} pixels, not {size}: "
+            f"give --image-size {smallest} or more."
+        )
+    if channels != 3:
+        raise UsageError(f"{name} takes colour images; grey input is for our own networks.")
+    constructor = getattr(_paddleclas(), name)
+    try:
+        with _quiet():
+            network = constructor(pretrained=False, class_num=2)
+    except Exception as error:
+        raise UsageError(
+            f"PaddleClas's {name} cannot be built here ({str(error).splitlines()[0][:120]}). "
+            "Choose another network."
+        ) from error
+    return _Headless(name, network)
+
+
+class _Headless(nn.Layer):  # type: ignore[misc]
+    """A PaddleClas network whose last linear layer is the identity."""
+
+    def __init__(self, name: str, network: Any) -> None:
+        super().__init__()
+        parent, attribute, last = _last_linear(name, network)
+        self.width = int(last.weight.shape[0])
+        setattr(parent, attribute, nn.Identity())
+        if name.startswith("VGG"):
+            # Its first linear layer wants 7 x 7: pooled to that, any size from 32 pixels on works.
+            network.flatten = nn.Sequential(nn.AdaptiveAvgPool2D(7), nn.Flatten())
+        self.network = network
+        self.__dict__["stages"] = list(network.children())
+
+    def forward(self, x: Any) -> Any:
+        x = self.network(x)
+        return (x[0] if isinstance(x, list | tuple) else x).flatten(1)
+
+
+def _last_linear(name: str, network: Any) -> tuple[Any, str, Any]:
+    """Where the linear head hangs: its parent, the attribute's name, and the layer."""
+    found = [path for path, layer in network.named_sublayers() if isinstance(layer, nn.Linear)]
+    if not found:
+        raise UsageError(f"{name} has no linear head to replace. Choose another network.")
+    *parents, attribute = found[-1].split(".")
+    parent = network
+    for step in parents:
+        parent = parent[int(step)] if step.isdigit() else getattr(parent, step)
+    return parent, attribute, getattr(parent, attribute)
+
+
+def _paddleclas() -> Any:
+    with _quiet():
+        import paddleclas
+    return paddleclas
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """PaddleClas warns and prints while it is imported and while networks are built."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+    for handler in [handler for handler in root.handlers if handler not in before]:
+        root.removeHandler(handler)

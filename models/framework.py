@@ -1,0 +1,60 @@
+"""Paddle, imported once and quietly, with the environment it needs set first.
+
+Every module that trains does `from models.framework import paddle`. On AMD processors the matrix
+library takes its slow path unless MKL_DEBUG_CPU_TYPE is set before the import (three times slower).
+"""
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from types import FrameType
+from typing import Any
+
+os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+os.environ.setdefault("GLOG_minloglevel", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the face detector stalls with more on busy cores
+
+# What `import paddle` replaces with handlers that print a stack and abort.
+_TAKEN = ("SIGTERM", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGINT")
+
+
+def _import_quietly() -> Any:
+    handlers = {name: signal.getsignal(getattr(signal, name)) for name in _TAKEN}
+    root = logging.getLogger()
+    before = list(root.handlers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import paddle
+    for handler in [handler for handler in root.handlers if handler not in before]:
+        root.removeHandler(handler)
+    for name, handler in handlers.items():
+        _restore(getattr(signal, name), handler)
+    return paddle
+
+
+def _restore(number: int, handler: Any) -> None:
+    """Python keeps its own table; setting a handler again puts it back into the system's."""
+    try:
+        signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+    except ValueError:  # not the main thread: handlers cannot be set from here
+        return
+
+
+class Interrupted(Exception):
+    """The person asked for the end (Ctrl-C or a TERM signal)."""
+
+
+def interrupt_on_signals() -> None:
+    """Let Ctrl-C and TERM raise `Interrupted` once; a second Ctrl-C ends the process at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        raise Interrupted(signal.Signals(number).name)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+
+paddle = sys.modules.get("paddle") or _import_quietly()
