@@ -1,0 +1,70 @@
+/** Frames of a video: the newest one, each at most once, as JPEG. */
+
+const WIDEST = 640;
+const JPEG_QUALITY = 0.8;
+
+/** Tells when the video shows a frame that has not been taken yet. */
+export class FreshFrames {
+  /** @param {HTMLVideoElement} video */
+  constructor(video) {
+    this.video = video;
+    this.fresh = false;
+    this.running = true;
+    /** @type {(() => void) | null} */
+    this.waiting = null;
+    this.watch();
+  }
+
+  watch() {
+    if (!this.running) return;
+    const came = () => {
+      this.fresh = true;
+      this.waiting?.();
+      this.watch();
+    };
+    // Without the video's own callback the screen's refresh has to do: a frame may then be taken twice.
+    if ('requestVideoFrameCallback' in this.video) this.video.requestVideoFrameCallback(came);
+    else requestAnimationFrame(came);
+  }
+
+  /** Resolves at once if a frame came since the last call, else when the next one comes (or at `stop`). */
+  async next() {
+    if (!this.fresh && this.running) await new Promise((resolve) => { this.waiting = () => resolve(undefined); });
+    this.waiting = null;
+    this.fresh = false;
+  }
+
+  stop() {
+    this.running = false;
+    this.waiting?.();
+  }
+}
+
+/** Draws frames into one canvas kept for all of them. */
+export class FrameTaker {
+  constructor() {
+    this.canvas = document.createElement('canvas');
+    this.pen = this.canvas.getContext('2d', { alpha: false });
+  }
+
+  /**
+   * @param {HTMLVideoElement} video
+   * @returns {Promise<{jpeg: Blob, width: number, height: number} | null>} null while the video has no picture
+   */
+  async take(video) {
+    const { videoWidth, videoHeight } = video;
+    if (!videoWidth || !videoHeight || !this.pen) return null;
+    const scale = Math.min(1, WIDEST / videoWidth);
+    const width = Math.round(videoWidth * scale);
+    const height = Math.round(videoHeight * scale);
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      this.canvas.width = width;
+      this.canvas.height = height;
+    }
+    this.pen.drawImage(video, 0, 0, width, height);
+    const jpeg = await new Promise((resolve) => {
+      this.canvas.toBlob(resolve, 'image/jpeg', JPEG_QUALITY);
+    });
+    return jpeg ? { jpeg, width, height } : null;
+  }
+}

@@ -1,0 +1,194 @@
+/** The camera on the page: the mirrored view, the boxes over it, the bars beside it, start and stop. */
+
+/** @import {Answer} from './types.js' */
+/** @import {Service} from './service.js' */
+
+import { announce, murmur } from './announce.js';
+import { ServiceProblem } from './api.js';
+import { Boxes } from './boxes.js';
+import { cameras, CameraProblem, closeCamera, openCamera } from './camera.js';
+import { byId, make } from './dom.js';
+import { readLive } from './live-loop.js';
+import { RateMeter } from './meter.js';
+import { Reading } from './reading.js';
+import { tellTimings } from './timings.js';
+import { count, plain } from './words.js';
+
+const FIGURES_EVERY_MS = 400;
+
+export class LiveView {
+  /**
+   * @param {Service} service
+   * @param {{open: () => void, closed: () => void}} events
+   */
+  constructor(service, events) {
+    this.service = service;
+    this.events = events;
+    this.section = byId('live', HTMLElement);
+    this.video = byId('video', HTMLVideoElement);
+    this.picture = byId('live-picture', HTMLElement);
+    this.curtain = byId('curtain', HTMLElement);
+    this.note = byId('live-note', HTMLElement);
+    this.rate = byId('rate', HTMLElement);
+    this.timing = byId('live-timing', HTMLElement);
+    this.choice = byId('cameras', HTMLSelectElement);
+    this.boxes = new Boxes(byId('live-boxes', HTMLElement));
+    this.reading = new Reading(service.labels, { sorted: false });
+    byId('live-reading', HTMLElement).append(this.reading.element);
+    this.meter = new RateMeter();
+    this.figuresMs = 0;
+    this.mirrored = true;
+    /** @type {MediaStream | null} */
+    this.stream = null;
+    /** @type {AbortController | null} */
+    this.running = null;
+    /** @type {string | null} */
+    this.deviceId = null;
+    this.listen();
+  }
+
+  listen() {
+    byId('stop', HTMLButtonElement).addEventListener('click', () => this.stop());
+    byId('resume', HTMLButtonElement).addEventListener('click', () => void this.start());
+    this.choice.addEventListener('change', () => void this.start(this.choice.value));
+    addEventListener('keydown', (event) => {
+      if (event.key === 'Escape' && !this.section.hidden) this.stop();
+    });
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden && this.running) this.halt('paused', 'The camera was stopped while this page was out of sight.');
+    });
+    addEventListener('pagehide', () => this.release());
+    this.service.addEventListener('model', () => this.reading.hold(this.service.labels));
+  }
+
+  /** @param {string | null} deviceId */
+  async start(deviceId = this.deviceId) {
+    this.release();
+    const running = new AbortController();
+    this.running = running;
+    this.section.hidden = false;
+    this.become('opening', 'Waiting for the camera: the browser may ask whether this page may use it.');
+    this.reading.hold(this.service.labels);
+    this.reading.blank('opening');
+    this.events.open();
+    this.section.scrollIntoView({ block: 'nearest' });
+    byId('stop', HTMLButtonElement).focus({ preventScroll: true });
+    try {
+      const camera = await openCamera(deviceId);
+      if (running.signal.aborted) return closeCamera(camera.stream); // stopped while the browser was asking
+      this.stream = camera.stream;
+      this.deviceId = camera.deviceId;
+      this.mirrored = camera.mirrored;
+      this.video.toggleAttribute('data-mirrored', camera.mirrored);
+      camera.stream.getVideoTracks()[0]?.addEventListener('ended', () => {
+        if (this.running === running) this.halt('failed', 'The camera went away. Connect it again, then start it again.');
+      });
+      await this.offerChoice();
+      this.video.srcObject = camera.stream;
+      await this.video.play();
+      this.picture.style.setProperty('--ratio', String(this.video.videoWidth / this.video.videoHeight || 4 / 3));
+      announce('The camera is on. Press Escape to stop it.');
+    } catch (error) {
+      if (running.signal.aborted) return;
+      this.halt('failed', error instanceof CameraProblem ? error.message : 'The camera’s picture could not be shown. Start it again.');
+      if (!(error instanceof CameraProblem)) throw error;
+      return;
+    }
+    this.become('live', '');
+    this.meter.reset();
+    await readLive(this.video, this.service, running.signal, {
+      result: (answer, size, roundTripMs) => this.show(answer, size, roundTripMs),
+      problem: (problem, waitS) => this.wait(problem, waitS),
+    });
+  }
+
+  /** Ends the camera and puts the view away. */
+  stop() {
+    this.release();
+    this.section.hidden = true;
+    announce('The camera is off.');
+    this.events.closed();
+  }
+
+  /**
+   * Ends the camera but keeps the view, with the way back in it.
+   *
+   * @param {'paused' | 'failed'} state
+   * @param {string} sentence
+   */
+  halt(state, sentence) {
+    this.release();
+    this.become(state, sentence);
+    this.reading.blank(state === 'paused' ? 'paused' : 'no camera');
+    announce(sentence);
+  }
+
+  release() {
+    this.running?.abort();
+    this.running = null;
+    if (this.stream) closeCamera(this.stream);
+    this.stream = null;
+    this.video.srcObject = null;
+    this.boxes.clear();
+    this.rate.textContent = '';
+    this.timing.textContent = '';
+  }
+
+  async offerChoice() {
+    const all = await cameras();
+    this.choice.replaceChildren(...all.map(({ id, name }) => make('option', { value: id, selected: id === this.deviceId }, name)));
+    byId('cameras-field', HTMLElement).hidden = all.length < 2;
+  }
+
+  /**
+   * @param {Answer} answer
+   * @param {{width: number, height: number}} size of the frame, pixels
+   * @param {number} roundTripMs
+   */
+  show(answer, size, roundTripMs) {
+    this.service.answered();
+    this.become('live', '');
+    const result = answer.results[0];
+    this.boxes.show(result?.faces ?? [], size, { mirrored: this.mirrored });
+    if (result?.label != null && result.probability !== null) {
+      this.reading.show(result.label, result.probability, result.probabilities);
+      murmur(plain(result.label));
+    } else {
+      this.reading.blank('no face', 'Look toward the camera, in good light.');
+      murmur('No face is seen.');
+    }
+    const nowMs = performance.now();
+    this.meter.tick(nowMs);
+    if (nowMs - this.figuresMs < FIGURES_EVERY_MS) return; // figures that flicker cannot be read
+    this.figuresMs = nowMs;
+    this.rate.textContent = this.meter.perSecond ? `${this.meter.perSecond.toFixed(0)} frames a second` : '';
+    this.timing.textContent = tellTimings(answer.timings_ms, roundTripMs);
+  }
+
+  /**
+   * @param {ServiceProblem} problem
+   * @param {number} waitS
+   */
+  wait(problem, waitS) {
+    this.service.note(problem);
+    this.meter.reset();
+    this.rate.textContent = '';
+    this.boxes.clear();
+    this.reading.blank('waiting');
+    const said = problem.passing && problem.code !== 'unreachable' && problem.code !== 'not_ready'
+      ? 'The server is busy.' : problem.message;
+    this.become('busy', `${said} Trying again in ${count(Math.ceil(waitS), 'second')}.`);
+    murmur(said);
+  }
+
+  /**
+   * @param {'opening' | 'live' | 'busy' | 'paused' | 'failed'} state
+   * @param {string} sentence
+   */
+  become(state, sentence) {
+    if (this.section.getAttribute('data-state') !== state) this.section.setAttribute('data-state', state);
+    if (this.note.textContent !== sentence) this.note.textContent = sentence;
+    this.curtain.hidden = state === 'live';
+    byId('resume', HTMLButtonElement).hidden = state !== 'paused' && state !== 'failed';
+  }
+}

@@ -1,0 +1,118 @@
+/** What one face (or picture) was read as: the mask, the word, a bar for each class. */
+
+import { make } from './dom.js';
+import { mask, tint } from './glyphs.js';
+import { percent, plain } from './words.js';
+
+/** Below this the word is shown as a guess: another class is about as likely. */
+const UNSURE_BELOW = 0.5;
+const MOST_ROWS = 10;
+
+export class Reading {
+  /**
+   * @param {string[]} labels the rows to hold a place for, so that nothing jumps when the answer comes
+   * @param {{sorted: boolean}} order highest first; or always in the model's order, calmer when live
+   */
+  constructor(labels, { sorted }) {
+    this.sorted = sorted;
+    this.face = make('span', { class: 'reading-mask' }, mask(null));
+    this.word = make('span', { class: 'reading-word' });
+    this.sure = make('span', { class: 'reading-sure' });
+    this.note = make('p', { class: 'reading-note' });
+    this.bars = make('ul', { class: 'bars', 'aria-label': 'Probability of each class' });
+    this.element = make('div', { class: 'reading' },
+      make('p', { class: 'reading-head' }, this.face, make('span', { class: 'reading-words' }, this.word, this.sure)),
+      this.note, this.bars);
+    /** @type {Map<string, Row>} */
+    this.rows = new Map();
+    /** @type {string | null | undefined} */
+    this.shown = undefined;
+    this.hold(labels);
+  }
+
+  /** @param {string[]} labels */
+  hold(labels) {
+    this.rows = new Map(labels.slice(0, MOST_ROWS).map((label) => [label, new Row(label)]));
+    this.bars.replaceChildren(...[...this.rows.values()].map((row) => row.element));
+  }
+
+  /**
+   * @param {string} label
+   * @param {number} probability
+   * @param {Record<string, number>} probabilities highest first
+   */
+  show(label, probability, probabilities) {
+    this.head(label, plain(label), percent(probability));
+    const second = Object.entries(probabilities).find(([name]) => name !== label);
+    this.say(probability < UNSURE_BELOW && second
+      ? `Not sure: ${plain(second[0])} is next with ${percent(second[1])}.` : '');
+    const entries = Object.entries(probabilities).sort((a, b) => b[1] - a[1]).slice(0, MOST_ROWS);
+    if (entries.some(([name]) => !this.rows.has(name)) || entries.length !== this.rows.size) {
+      this.hold(entries.map(([name]) => name));
+    }
+    for (const [name, value] of entries) this.rows.get(name)?.show(value, name === label);
+    if (this.sorted) {
+      this.bars.append(...entries.flatMap(([name]) => this.rows.get(name)?.element ?? []));
+    }
+  }
+
+  /**
+   * @param {string} word what there is instead of a label: "no face", "reading"
+   * @param {string} note a sentence
+   */
+  blank(word, note = '') {
+    this.head(null, word, '');
+    this.say(note);
+    for (const row of this.rows.values()) row.empty();
+  }
+
+  /**
+   * @param {string | null} label
+   * @param {string} word
+   * @param {string} sure
+   */
+  head(label, word, sure) {
+    if (this.shown !== label) {
+      this.face.replaceChildren(mask(label));
+      tint(this.element, label);
+      this.shown = label;
+    }
+    this.word.textContent = word;
+    this.sure.textContent = sure;
+  }
+
+  /** @param {string} note */
+  say(note) {
+    if (this.note.textContent !== note) this.note.textContent = note;
+  }
+}
+
+/** One class: its name, its bar, its share. */
+class Row {
+  /** @param {string} label */
+  constructor(label) {
+    this.fill = make('span', { class: 'bar-fill' });
+    this.value = make('span', { class: 'bar-value' }, '');
+    this.element = make('li', { class: 'bar' },
+      make('span', { class: 'bar-name' }, plain(label)),
+      make('span', { class: 'bar-track', 'aria-hidden': 'true' }, this.fill),
+      this.value);
+    tint(this.element, label);
+    this.empty();
+  }
+
+  empty() {
+    this.show(0, false);
+    this.value.textContent = '';
+  }
+
+  /**
+   * @param {number} probability
+   * @param {boolean} first whether it is the answer
+   */
+  show(probability, first) {
+    this.fill.style.transform = `scaleX(${probability})`;
+    this.value.textContent = percent(probability);
+    this.element.toggleAttribute('data-first', first);
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * The service's answers as the page reads them. Types only: nothing here runs.
+ *
+ * @typedef {Object} FaceResult
+ * @property {[number, number, number, number]} box x, y, width, height in pixels of the upright picture
+ * @property {number} score how sure the detector is, 0 to 1
+ * @property {string | null} label
+ * @property {number | null} probability
+ * @property {Record<string, number>} probabilities highest first
+ *
+ * @typedef {Object} ImageResult
+ * @property {{width: number, height: number} | null} size
+ * @property {string | null} label
+ * @property {number | null} probability
+ * @property {Record<string, number>} probabilities
+ * @property {FaceResult[]} faces largest first
+ * @property {{code: string, detail: string} | null} error
+ *
+ * @typedef {Object} Answer
+ * @property {string} model
+ * @property {string} version
+ * @property {ImageResult[]} results
+ * @property {Record<string, number>} timings_ms queue, decode, detect, classify, total
+ * @property {string} request_id
+ *
+ * @typedef {Object} ModelInfo
+ * @property {string} name
+ * @property {string} version
+ * @property {string} task
+ * @property {string[]} labels
+ * @property {boolean} faces whether the model reads faces (or whole pictures)
+ * @property {number} input_size side of the square the network sees, pixels
+ * @property {string} network
+ * @property {string} licence
+ * @property {Record<string, unknown>} protocol
+ * @property {Record<string, unknown>} metrics
+ * @property {string | null} error a sentence when the model cannot be served
+ *
+ * @typedef {Object} ModelList
+ * @property {string | null} default
+ * @property {ModelInfo[]} models
+ *
+ * @typedef {'auto' | 'all' | 'largest' | 'whole'} FaceSearch
+ */
+export {};
