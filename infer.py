@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def serve(settings: Settings) -> int:
     """Be the warm worker until SIGTERM or Ctrl-C."""
-    logs.set_up(settings)
+    logs.configure(settings.log_level, settings.log_format, "worker")
     models = catalog.read(settings.params, settings.model_names, settings.model)
     for info in models.models.values():
         if info.error:
@@ -72,6 +72,7 @@ def serve(settings: Settings) -> int:
 def classify(options: argparse.Namespace, settings: Settings) -> int:
     """Classify files and folders; results go to standard output, progress to standard error."""
     paths = _files(options.paths)
+    logs.configure("error", "console", "infer.py")
     models = catalog.read(settings.params, [settings.model], settings.model)
     if models.problem:
         raise UsageError(models.problem)
@@ -98,8 +99,9 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
         pool.close()
         context.term()
     seconds = time.monotonic() - began
+    noun = "image" if len(paths) == 1 else "images"
     pace = f"{len(paths) / seconds:.1f} images/s"
-    print(f"{len(paths)} images, {failed} failed, {seconds:.1f} s, {pace}", file=sys.stderr)
+    print(f"{len(paths)} {noun}, {failed} failed, {seconds:.1f} s, {pace}", file=sys.stderr)
     return 1 if failed else 0
 
 

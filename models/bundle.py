@@ -213,6 +213,8 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
     Returns:
         the manifest as written, with `files` filled in.
     """
+    for file in folder.rglob("*"):  # some writers make files that only their owner can read
+        file.chmod(0o755 if file.is_dir() else 0o644)
     names = sorted(
         p.relative_to(folder).as_posix()
         for p in folder.rglob("*")

@@ -1,0 +1,157 @@
+"""Worker and gateway together, ending together.
+
+    $ python -m service                  # http://127.0.0.1:8000 until Ctrl-C
+    $ HYOJO_PORT=9000 python -m service  # `python -m service.settings` lists all settings
+
+SIGTERM or Ctrl-C lets running requests finish (the gateway first, then the worker) and ends with
+status 0. If either of the two ends by itself, the other is ended too, with status 1.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from service.errors import SettingsError
+from service.health import NotReadyError, ask_gateway
+from service.settings import Settings, load_settings
+
+PROJECT = Path(__file__).resolve().parent.parent
+POLL_S = 0.1
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class ServiceError(Exception):
+    """The service cannot start; the message says why and what to do."""
+
+
+class Service:
+    """The two processes.
+
+    Args:
+        settings: of both.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopping = False
+        self._listener = _listen(settings.host, settings.port)
+        self._port = int(self._listener.getsockname()[1])
+        fd = self._listener.fileno()
+        self._worker = _start([sys.executable, str(PROJECT / "infer.py")])
+        gateway = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf"]
+        gateway += ["--bind", f"fd://{fd}", "service.gateway:create_app()"]
+        self._gateway = _start(gateway, fd)
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(
+            self._settings.host, self._settings.host
+        )
+        return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{self._port}"
+
+    def run(self) -> int:
+        """Watch both until one ends or a signal comes; returns the exit status."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+        print(f"Hyojo starts at {self.url} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+        said = False
+        while not self._stopping:
+            for name, process in (("worker", self._worker), ("gateway", self._gateway)):
+                if process.poll() is not None:
+                    return self._lost(name, process)
+            if not said and _ready(self._settings.host, self._port):
+                said = True
+                print(f"Hyojo is ready: open {self.url}", file=sys.stderr, flush=True)
+            time.sleep(POLL_S)
+        return self._end()
+
+    def _stop(self, number: int, frame: object) -> None:
+        if self._stopping and number == signal.SIGINT:  # a second Ctrl-C: at once
+            self._gateway.kill()
+            self._worker.kill()
+        self._stopping = True
+
+    def _end(self) -> int:
+        """The gateway drains while the worker still answers, then the worker ends."""
+        patience_s = self._settings.grace_s + 5
+        statuses = [_terminate(p, patience_s) for p in (self._gateway, self._worker)]
+        print("Hyojo has ended", file=sys.stderr, flush=True)
+        return 0 if all(status == 0 for status in statuses) else 1
+
+    def _lost(self, name: str, process: "subprocess.Popen[bytes]") -> int:
+        for other in (self._gateway, self._worker):
+            _terminate(other, 5)
+        status = process.returncode
+        print(
+            f"python -m service: the {name} ended by itself (status {status}); its reason stands "
+            "above. Everything has been stopped.",
+            file=sys.stderr,
+        )
+        return status if status == 2 else 1
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The gateway's socket, taken here so that a port in use is one sentence."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ServiceError(
+            f"The gateway cannot listen on {host} port {port}: {why}. Set HYOJO_PORT (or "
+            "HYOJO_HOST) to another, or stop what is listening there."
+        ) from None
+
+
+def _start(command: list[str], *fds: int) -> "subprocess.Popen[bytes]":
+    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
+    return subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        pass_fds=fds,
+        process_group=0,  # Ctrl-C is for this process, which ends the two in order
+        preexec_fn=_end_with_parent,
+    )
+
+
+def _end_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _terminate(process: "subprocess.Popen[bytes]", patience_s: float) -> int:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return process.wait()
+
+
+def _ready(host: str, port: int) -> bool:
+    try:
+        ask_gateway(host, port)
+    except NotReadyError:
+        return False
+    return True
+
+
+def main() -> int:
+    """Run worker and gateway; returns the exit status."""
+    try:
+        return Service(load_settings()).run()
+    except (SettingsError, ServiceError) as error:
+        print(f"python -m service: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
