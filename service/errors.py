@@ -13,7 +13,7 @@ RETRY_AFTER_S = 1.0
 
 
 class SettingsError(Exception):
-    """A setting (an environment variable HYOJO_*) that cannot be used; the message is for people."""
+    """A setting (environment variable HYOJO_*) that cannot be used; the message is for people."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ PROBLEMS: dict[str, Problem] = {
     ),
     "method_not_allowed": Problem(
         405, "This method is not for this address", "The Allow header lists those that are."
+    ),
+    "body_timeout": Problem(
+        408,
+        "The body came too slowly",
+        "The body did not arrive in time (HYOJO_BODY_TIMEOUT_S). Send smaller images.",
     ),
     "body_too_large": Problem(
         413,

@@ -110,6 +110,9 @@ class Settings(BaseSettings):
         32, gt=0, le=1024, description="Largest request body, in MiB, all images together."
     )
     max_image_mb: float = Field(12, gt=0, le=1024, description="Largest single image, in MiB.")
+    body_timeout_s: float = Field(
+        30, gt=0, le=3600, description="Seconds a request body may take to arrive."
+    )
     max_pixels: int = Field(
         40_000_000, ge=1, le=1_000_000_000, description="Most pixels in one image."
     )

@@ -1,0 +1,166 @@
+"""The gateway's end of the socket: one request out, its reply back, or an error soon.
+
+Every thread has a socket of its own (ZeroMQ sockets are not shared), made when first needed and
+again after a fork. A socket that waited in vain is thrown away, so that a late reply cannot be
+taken for the next one's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import zmq
+
+from service import protocol
+from service.errors import ApiError
+from service.protocol import ClassifyReply, ClassifyRequest, ErrorReply, StatusReply, StatusRequest
+
+_SLICE_S = 0.1
+"""How often a waiting thread looks whether the worker is still connected."""
+_RECONNECT_MS = 100
+_MARGIN_S = 0.5
+"""The worker keeps the deadline itself; the gateway waits this much longer for it to say so."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a worker that is not there, in seconds."""
+
+    connect_s: float = 1.0
+    status_s: float = 0.5
+
+
+class WorkerClient:
+    """Asks the worker.
+
+    Args:
+        endpoint: ZeroMQ address the worker is bound to.
+        patience: how long to wait for one that is not there.
+    """
+
+    def __init__(self, endpoint: str, patience: Patience | None = None) -> None:
+        self._endpoint = endpoint
+        self._patience = patience or Patience()
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._local = threading.local()
+
+    def classify(
+        self, request: ClassifyRequest, images: Sequence[bytes], deadline_s: float
+    ) -> ClassifyReply:
+        """Send images and wait for their results.
+
+        Raises:
+            ApiError: worker_unavailable, deadline_exceeded, or what the worker says.
+        """
+        reply = self._ask(request, images, self._patience.connect_s, deadline_s + _MARGIN_S)
+        if not isinstance(reply, ClassifyReply) or len(reply.results) != len(images):
+            raise self._foreign()
+        return reply
+
+    def status(self, request_id: str) -> StatusReply:
+        """How the worker is; answers or fails well within a second.
+
+        Raises:
+            ApiError: worker_unavailable.
+        """
+        wait = self._patience.status_s
+        try:
+            reply = self._ask(StatusRequest(id=request_id), (), wait, wait)
+        except ApiError as error:
+            if error.code == "deadline_exceeded":
+                raise ApiError(
+                    "worker_unavailable",
+                    f"The worker is connected but did not answer within {wait:g} s. Try again.",
+                ) from None
+            raise
+        if not isinstance(reply, StatusReply):
+            raise self._foreign()
+        return reply
+
+    def _ask(
+        self,
+        request: ClassifyRequest | StatusRequest,
+        images: Sequence[bytes],
+        connect_s: float,
+        answer_s: float,
+    ) -> protocol.AnyMessage:
+        sock = self._socket(connect_s)
+        try:
+            sock.send_multipart([protocol.encode(request), *images])
+        except zmq.Again:
+            raise self._absent() from None
+        try:
+            reply = protocol.decode(self._receive(sock, answer_s))
+        except (ApiError, msgspec.DecodeError) as error:
+            self._drop()
+            raise error if isinstance(error, ApiError) else self._foreign() from error
+        if reply.id != request.id:
+            self._drop()
+            raise self._foreign()
+        if isinstance(reply, ErrorReply):
+            raise ApiError(reply.code, reply.detail, reply.retry_after_s)
+        return reply
+
+    def _receive(self, sock: zmq.Socket[bytes], answer_s: float) -> bytes:
+        ends = time.monotonic() + answer_s
+        while (left := ends - time.monotonic()) > 0:
+            if sock.poll(int(min(left, _SLICE_S) * 1000) + 1, zmq.POLLIN):
+                return sock.recv_multipart()[0]
+            # With IMMEDIATE a socket is writable only while it is connected.
+            if not sock.poll(0, zmq.POLLOUT):
+                raise ApiError(
+                    "worker_unavailable",
+                    "The worker went away while it held this request. Try again.",
+                )
+        raise ApiError(
+            "deadline_exceeded",
+            f"The worker did not answer within {answer_s:g} s. Try again, or send fewer images.",
+        )
+
+    def _socket(self, connect_s: float) -> zmq.Socket[bytes]:
+        """This thread's socket, connected or still connecting."""
+        sock: zmq.Socket[bytes] | None = getattr(self._local, "socket", None)
+        if sock is None or getattr(self._local, "pid", 0) != os.getpid():
+            sock = self._context_of_process().socket(zmq.DEALER)
+            sock.set(zmq.LINGER, 0)
+            # Nothing is queued for a worker that is not there: a send waits, then fails.
+            sock.set(zmq.IMMEDIATE, 1)
+            sock.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
+            sock.connect(self._endpoint)
+            self._local.socket, self._local.pid = sock, os.getpid()
+        sock.set(zmq.SNDTIMEO, int(connect_s * 1000))
+        return sock
+
+    def _context_of_process(self) -> zmq.Context[zmq.Socket[bytes]]:
+        with self._lock:
+            if self._context is None or self._pid != os.getpid():
+                # A context does not survive a fork: its input thread is gone in the child.
+                self._context, self._pid = zmq.Context(), os.getpid()
+            return self._context
+
+    def _drop(self) -> None:
+        sock: zmq.Socket[bytes] | None = getattr(self._local, "socket", None)
+        self._local.socket = None
+        if sock is not None:
+            sock.close(linger=0)
+
+    def _absent(self) -> ApiError:
+        return ApiError(
+            "worker_unavailable",
+            "No worker is connected: it is not running, or still starting. Try again shortly; "
+            "if this lasts, start `python infer.py` with the same HYOJO_WORKER as the gateway.",
+        )
+
+    def _foreign(self) -> ApiError:
+        return ApiError(
+            "worker_unavailable",
+            "The worker sent something that is not the answer. Try again; if this lasts, see that "
+            "gateway and worker are of the same version.",
+        )

@@ -1,0 +1,63 @@
+"""The HTTP side as one WSGI application.
+
+    gunicorn -c service/gunicorn_conf.py 'service.gateway:create_app()'
+
+It never decodes an image and imports neither Paddle nor OpenCV nor models/: it starts at once and
+stays small.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from service import logs
+from service.body import GatewayRequest, Limits
+from service.client import WorkerClient
+from service.errors import ApiError
+from service.hooks import install
+from service.metrics import Metrics
+from service.pages import Pages
+from service.protocol import StatusReply
+from service.routes import add_pages, add_service
+from service.settings import PROJECT, Settings, load_settings
+
+_FIELD_BYTES = 64 * 1024
+_FORM_PARTS = 64
+"""A form has at most 8 images; what else is in it stays small."""
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The whole gateway.
+
+    Args:
+        settings: read from the environment when None.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+    """
+    settings = settings or load_settings()
+    logs.configure(settings.log_level, settings.log_format, "gateway")
+    limits = Limits(
+        body_bytes=settings.max_body_bytes,
+        image_bytes=settings.max_image_bytes,
+        images=settings.max_images,
+        body_s=settings.body_timeout_s,
+    )
+    client = WorkerClient(settings.worker)
+    metrics = Metrics(lambda: _status_or_none(client))
+    app = Flask(__name__, static_folder=None)
+    app.request_class = GatewayRequest
+    app.config.update(MAX_FORM_MEMORY_SIZE=_FIELD_BYTES, MAX_FORM_PARTS=_FORM_PARTS)
+    # A redirect of `//classify` would be an answer of its own kind; it is not found instead.
+    app.url_map.merge_slashes = False
+    install(app, metrics, limits)
+    spec = add_service(app, client, metrics, limits, settings.deadline_s)
+    add_pages(app, Pages(PROJECT / "web"), spec, settings.max_images)
+    return app
+
+
+def _status_or_none(client: WorkerClient) -> StatusReply | None:
+    try:
+        return client.status("metrics")
+    except ApiError:
+        return None

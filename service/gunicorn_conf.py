@@ -1,0 +1,102 @@
+"""gunicorn's configuration for the gateway, made from HYOJO_* settings.
+
+python -m gunicorn -c python:service.gunicorn_conf 'service.gateway:create_app()'
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from typing import Any
+
+import structlog
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+
+from service import logs
+from service.errors import SettingsError
+from service.settings import load_settings
+
+try:
+    _settings = load_settings()
+except SettingsError as error:
+    sys.stderr.write(f"{error}\n")
+    sys.exit(2)
+
+_MEMORY = "/dev/shm"
+_in_memory = _MEMORY if os.path.isdir(_MEMORY) and os.access(_MEMORY, os.W_OK) else None
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+
+
+class GunicornLog(Logger):  # type: ignore[misc]
+    """gunicorn's own messages through our log lines; its everyday ones count as debug."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers = [logs.Through()]
+        self.error_log.propagate = False
+
+    def info(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        self.debug(msg, *args, **kwargs)
+
+
+logs.configure(_settings.log_level, _settings.log_format, "gateway")
+
+bind = f"{_host}:{_settings.port}"
+worker_class = "gthread"
+workers = _settings.gateway_processes
+threads = _settings.gateway_threads
+worker_connections = 2000
+# Loaded once and shared by the processes after the fork: they start at once and share its memory.
+preload_app = True
+# The heartbeat file must not live on a disk: a slow one would look like a hung process.
+worker_tmp_dir = _in_memory
+timeout = 30
+graceful_timeout = max(1, round(_settings.grace_s))
+keepalive = 15
+accesslog = None
+loglevel = _settings.log_level
+logger_class = GunicornLog
+control_socket_disable = True
+
+if workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    # prometheus_client looks at this variable when it is imported, with the application.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="hyojo-", dir=_in_memory)
+
+
+def on_starting(server: Any) -> None:
+    """Say in a sentence that the port is taken, instead of trying for seconds."""
+    family = socket.AF_INET6 if ":" in _settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_settings.host, _settings.port))
+        except OSError as error:
+            sys.stderr.write(
+                f"The gateway cannot listen on {bind}: {error.strerror}. "
+                "Stop what listens there, or choose another with HYOJO_PORT and HYOJO_HOST.\n"
+            )
+            sys.exit(1)
+
+
+def when_ready(server: Any) -> None:
+    """One line when requests are answered, with the address to open."""
+    for listener in server.LISTENERS:
+        structlog.get_logger().info("gateway listening", url=str(listener))
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """A process that ended no longer counts as present in the metrics."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """Remove the metrics' files."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+    if os.path.basename(folder).startswith("hyojo-"):
+        shutil.rmtree(folder, ignore_errors=True)

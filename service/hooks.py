@@ -1,0 +1,134 @@
+"""What happens around every request: id, bounds, errors as problem documents, log, counts."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+
+from service.body import BoundedBody, Limits, bound
+from service.errors import ApiError, problem_document
+from service.metrics import Metrics
+from service.pages import add_security_headers
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+"""Asked all the time by machines: logged at debug."""
+_log = structlog.get_logger()
+
+
+@dataclass
+class Course:
+    """What is known of the request being answered, for its log line and counts."""
+
+    id: str
+    body: BoundedBody
+    started: float = field(default_factory=time.perf_counter)
+    code: str = ""
+    model: str = ""
+    images: int = 0
+
+
+def course() -> Course:
+    """The present request's."""
+    known: Course = g.course
+    return known
+
+
+def install(app: Flask, metrics: Metrics, limits: Limits) -> None:
+    """Hang everything around the application's requests."""
+
+    def begin() -> None:
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        g.course = Course(request_id, bound(request, limits))
+
+    def end(response: Response) -> Response:
+        now = course()
+        if response.status_code >= 400:
+            now.body.drain()
+        response.headers["X-Request-Id"] = now.id
+        response.headers.setdefault("Cache-Control", "no-store")
+        add_security_headers(response)
+        seconds = time.perf_counter() - now.started
+        route = request.url_rule.rule if request.url_rule else "none"
+        metrics.answered(route, request.method, response.status_code, seconds)
+        _line(now, response.status_code, seconds)
+        return response
+
+    def failed(error: Exception) -> Response:
+        problem = _as_problem(error, app)
+        course().code = problem.code
+        metrics.problem(problem.code)
+        return _problem_response(problem)
+
+    app.before_request(begin)
+    app.after_request(end)
+    app.register_error_handler(Exception, failed)
+
+
+def _line(now: Course, status: int, seconds: float) -> None:
+    say = _log.debug if request.path in _QUIET and status < 500 else _log.info
+    optional = {"code": now.code, "model": now.model, "images": now.images}
+    say(
+        "request",
+        method=request.method[:16],
+        path=request.path[:200],
+        status=status,
+        ms=round(seconds * 1000, 1),
+        bytes_in=now.body.taken,
+        client=request.remote_addr,
+        request_id=now.id,
+        **{name: value for name, value in optional.items() if value},
+    )
+
+
+def _problem_response(problem: ApiError) -> Response:
+    body = msgspec.json.encode(problem_document(problem, course().id))
+    response = Response(body, problem.status, content_type="application/problem+json")
+    response.headers.update(problem.headers)
+    if problem.retry_after is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after)))
+    return response
+
+
+def _as_problem(error: Exception, app: Flask) -> ApiError:
+    if isinstance(error, ApiError):
+        if error.status == 500:
+            _log.error("internal error", detail=error.detail, request_id=course().id)
+        return error
+    if isinstance(error, NotFound):
+        return ApiError("not_found", _not_found(app))
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return ApiError(
+            "method_not_allowed",
+            f"{request.method[:16]} is not for {request.path[:80]}; it takes {allowed}.",
+            headers={"Allow": allowed},
+        )
+    if isinstance(error, RequestEntityTooLarge):
+        return ApiError(
+            "body_too_large", "The form has too many or too large fields. Send only the images."
+        )
+    if isinstance(error, HTTPException) and (error.code or 500) < 500:
+        return ApiError("bad_request", f"The request cannot be read: {error.description}")
+    _log.error("internal error", exc_info=error, path=request.path[:200], request_id=course().id)
+    return ApiError(
+        "internal",
+        f"The service made a mistake. Its log has the reason under request id {course().id}.",
+    )
+
+
+def _not_found(app: Flask) -> str:
+    known = [rule.rule for rule in app.url_map.iter_rules() if "<" not in rule.rule]
+    close = difflib.get_close_matches(request.path[:80], known, n=1, cutoff=0.7)
+    hint = f"Did you mean {close[0]}?" if close else "GET /docs lists what there is."
+    return f"There is nothing at {request.path[:80]}. {hint}"

@@ -1,0 +1,151 @@
+"""The addresses of the gateway and what answers at each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import msgspec
+from flask import Flask, Response, render_template, request
+from spectree import Response as Answers
+from spectree import SpecTree
+
+from service.body import GatewayRequest, Limits, images_of
+from service.client import WorkerClient
+from service.errors import PROBLEMS, ApiError
+from service.hooks import course
+from service.metrics import CONTENT_TYPE, STAGES, Metrics
+from service.openapi import document, new_spec
+from service.pages import TYPES, Pages, revalidated
+from service.protocol import ClassifyReply, ClassifyRequest, Timings
+from service.schemas import (
+    Alive,
+    ClassifyAnswer,
+    ClassifyQuery,
+    ModelsAnswer,
+    Ready,
+    classify_query,
+)
+
+
+def add_service(
+    app: Flask, client: WorkerClient, metrics: Metrics, limits: Limits, deadline_s: float
+) -> SpecTree:
+    """Add everything that answers from the worker, and return its description.
+
+    Args:
+        app: takes the routes.
+        client: asks the worker.
+        metrics: counts images and stages.
+        limits: what one request may bring.
+        deadline_s: seconds for one request.
+    """
+    spec = new_spec()
+
+    @app.post("/classify")
+    @spec.validate(query=ClassifyQuery, resp=Answers(HTTP_200=ClassifyAnswer), skip_validation=True)
+    def classify() -> tuple[ClassifyAnswer, dict[str, str]]:
+        """Classify 1 to 8 images
+
+        Send a form with the field `image`, or one image as the raw body, or base64 in JSON.
+        """
+        query = classify_query(request.args)
+        now = course()
+        images = images_of(cast(GatewayRequest, request), now.body, limits)
+        now.images = len(images)
+        metrics.images([len(image) for image in images])
+        reply = client.classify(_asked(now.id, query, deadline_s), images, deadline_s)
+        now.model = reply.model
+        metrics.stages(reply.timings_ms)
+        for result in reply.results:
+            if result.error:
+                metrics.image_problem(result.error.code)
+        return _answer(reply), {"Server-Timing": _server_timing(reply.timings_ms)}
+
+    @app.get("/models")
+    @spec.validate(resp=Answers(HTTP_200=ModelsAnswer), skip_validation=True)
+    def models() -> ModelsAnswer:
+        """The models, and which one answers by default"""
+        status = client.status(course().id)
+        return ModelsAnswer(status.default_model, status.models)
+
+    @app.get("/livez")
+    @spec.validate(resp=Answers(HTTP_200=Alive), skip_validation=True)
+    def livez() -> Alive:
+        """Whether the gateway answers; the worker is not asked"""
+        return Alive(True)
+
+    @app.get("/readyz")
+    @spec.validate(resp=Answers(HTTP_200=Ready), skip_validation=True)
+    def readyz() -> Ready:
+        """Whether a warm predictor has answered an inference"""
+        status = client.status(course().id)
+        if not status.ready:
+            raise ApiError("not_ready", status.reason or "The worker is still warming up.")
+        return Ready(True, status.predictors_ready, status.predictors, status.queue_length)
+
+    @app.get("/metrics")
+    @spec.validate(resp=Answers("HTTP_200"), skip_validation=True)
+    def figures() -> Response:
+        """Counts and times, the worker's among them, in Prometheus' text format"""
+        return Response(metrics.exposition(), content_type=CONTENT_TYPE)
+
+    return spec
+
+
+def add_pages(app: Flask, pages: Pages, spec: SpecTree, max_images: int) -> None:
+    """Add the page's files, /openapi.json and /docs: nothing of them comes from elsewhere."""
+    for address in pages.addresses:
+        app.add_url_rule(address, f"page {address}", _page(pages, address), methods=["GET"])
+
+    tree = document(spec, app, max_images)
+    described = msgspec.json.encode(tree)
+
+    @app.get("/openapi.json")
+    def openapi_json() -> Response:
+        return revalidated(described, TYPES[".json"], request)
+
+    @app.get("/docs")
+    def docs() -> Response:
+        page = render_template("docs.html", spec=tree, problems=PROBLEMS, base=request.host_url)
+        return revalidated(page.encode(), TYPES[".html"], request)
+
+    @app.get("/docs.css")
+    def docs_css() -> Response:
+        with app.open_resource("templates/docs.css") as style:
+            return revalidated(style.read(), TYPES[".css"], request)
+
+
+def _page(pages: Pages, address: str) -> Callable[[], Response]:
+    return lambda: pages.answer(address, request)
+
+
+def _asked(request_id: str, query: ClassifyQuery, deadline_s: float) -> ClassifyRequest:
+    return ClassifyRequest(
+        id=request_id,
+        model=query.model,
+        faces=query.faces,
+        top=query.top,
+        timeout_ms=deadline_s * 1000,
+    )
+
+
+def _answer(reply: ClassifyReply) -> ClassifyAnswer:
+    """The worker's reply as it goes out; a single image that is bad is an error of the request."""
+    first = reply.results[0]
+    single = len(reply.results) == 1
+    if single and first.error:
+        raise ApiError(first.error.code, first.error.detail)
+    return ClassifyAnswer(
+        model=reply.model,
+        version=reply.version,
+        label=first.label if single else msgspec.UNSET,
+        probability=first.probability if single else msgspec.UNSET,
+        results=reply.results,
+        timings_ms=reply.timings_ms,
+        request_id=course().id,
+    )
+
+
+def _server_timing(timings: Timings) -> str:
+    return ", ".join(f"{stage};dur={getattr(timings, stage):.2f}" for stage in STAGES)
