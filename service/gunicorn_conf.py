@@ -1,6 +1,8 @@
 """gunicorn's configuration for the gateway, made from HYOJO_* settings.
 
-python -m gunicorn -c python:service.gunicorn_conf 'service.gateway:create_app()'
+    python -m gunicorn -c python:service.gunicorn_conf 'service.gateway:create_app()'
+
+`python -m service` does so, with the worker beside it.
 """
 
 from __future__ import annotations
@@ -68,11 +70,17 @@ if workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 
 def on_starting(server: Any) -> None:
     """Say in a sentence that the port is taken, instead of trying for seconds."""
-    family = socket.AF_INET6 if ":" in _settings.host else socket.AF_INET
+    for address in server.cfg.address:
+        if isinstance(address, tuple) and "GUNICORN_FD" not in os.environ:
+            _refuse_taken(address)
+
+
+def _refuse_taken(address: tuple[Any, ...]) -> None:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_settings.host, _settings.port))
+            probe.bind(address)
         except OSError as error:
             sys.stderr.write(
                 f"The gateway cannot listen on {bind}: {error.strerror}. "

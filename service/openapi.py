@@ -107,7 +107,7 @@ def _header(name: str) -> dict[str, Any]:
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
-    responses = {"200": operation["responses"]["200"], **_problems(_CODES[path])}
+    responses = {"200": operation["responses"]["200"], **_problems(path)}
     for response in responses.values():
         response.setdefault("headers", {}).update(_header("X-Request-Id"))
     operation["responses"] = responses
@@ -135,13 +135,18 @@ def _plain(parameter: dict[str, Any]) -> dict[str, Any]:
     return {**parameter, "schema": schema, "description": description}
 
 
-def _problems(codes: tuple[str, ...]) -> dict[str, Any]:
-    """The error answers by status, each with its codes and an example for each code."""
+def codes_by_status(path: str) -> dict[int, list[str]]:
+    """The error codes an address may answer, by their status."""
     by_status: dict[int, list[str]] = {}
-    for code in codes:
+    for code in sorted(_CODES[path], key=lambda code: PROBLEMS[code].status):
         by_status.setdefault(PROBLEMS[code].status, []).append(code)
+    return by_status
+
+
+def _problems(path: str) -> dict[str, Any]:
+    """The error answers by status, each with its codes and an example for each code."""
     answers: dict[str, Any] = {}
-    for status, names in sorted(by_status.items()):
+    for status, names in codes_by_status(path).items():
         lines = [f"`{name}`: {PROBLEMS[name].meaning}" for name in names]
         examples = {
             name: {"value": problem_document(ApiError(name, PROBLEMS[name].meaning), "f81d4fae")}
@@ -189,12 +194,12 @@ def _complete_classify(operation: dict[str, Any], max_images: int) -> None:
     success = operation["responses"]["200"]
     success["description"] = "What the images show; an image that could not be read says why."
     success["headers"].update(_header("Server-Timing"))
-    success["content"]["application/json"]["example"] = _EXAMPLE
+    success["content"]["application/json"]["example"] = EXAMPLE
 
 
 _PROBABILITIES = {"happiness": 0.97, "neutral": 0.02, "surprise": 0.01}
 _SHOWN = {"label": "happiness", "probability": 0.97, "probabilities": _PROBABILITIES}
-_EXAMPLE = {
+EXAMPLE = {
     "model": "emotion",
     "version": "1",
     "label": "happiness",

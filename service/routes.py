@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import msgspec
 from flask import Flask, Response, render_template, request
+from markupsafe import Markup
 from spectree import Response as Answers
 from spectree import SpecTree
 
@@ -15,7 +18,7 @@ from service.client import WorkerClient
 from service.errors import PROBLEMS, ApiError
 from service.hooks import course
 from service.metrics import CONTENT_TYPE, STAGES, Metrics
-from service.openapi import document, new_spec
+from service.openapi import EXAMPLE, codes_by_status, document, new_spec
 from service.pages import TYPES, Pages, revalidated
 from service.protocol import ClassifyReply, ClassifyRequest, Timings
 from service.schemas import (
@@ -26,6 +29,8 @@ from service.schemas import (
     Ready,
     classify_query,
 )
+
+_STYLE = Path(__file__).parent / "templates" / "docs.css"
 
 
 def add_service(
@@ -98,6 +103,7 @@ def add_pages(app: Flask, pages: Pages, spec: SpecTree, max_images: int) -> None
     for address in pages.addresses:
         app.add_url_rule(address, f"page {address}", _page(pages, address), methods=["GET"])
 
+    app.jinja_env.filters["code"] = _with_code
     tree = document(spec, app, max_images)
     described = msgspec.json.encode(tree)
 
@@ -107,13 +113,26 @@ def add_pages(app: Flask, pages: Pages, spec: SpecTree, max_images: int) -> None
 
     @app.get("/docs")
     def docs() -> Response:
-        page = render_template("docs.html", spec=tree, problems=PROBLEMS, base=request.host_url)
+        page = render_template(
+            "docs.html",
+            spec=tree,
+            max_images=max_images,
+            codes=codes_by_status,
+            example=json.dumps(EXAMPLE, indent=2),
+            problems=PROBLEMS,
+            base=request.host_url,
+        )
         return revalidated(page.encode(), TYPES[".html"], request)
 
     @app.get("/docs.css")
     def docs_css() -> Response:
-        with app.open_resource("templates/docs.css") as style:
-            return revalidated(style.read(), TYPES[".css"], request)
+        return revalidated(_STYLE.read_bytes(), TYPES[".css"], request)
+
+
+def _with_code(text: str) -> Markup:
+    """Text as HTML, what stands between backticks as code."""
+    parts = enumerate(text.split("`"))
+    return Markup("").join(Markup("<code>{}</code>" if n % 2 else "{}").format(p) for n, p in parts)
 
 
 def _page(pages: Pages, address: str) -> Callable[[], Response]:
