@@ -56,6 +56,7 @@ class Launcher:
 
     folder: Path
     started: list[Running] = field(default_factory=list)
+    closing: list[Callable[[], object]] = field(default_factory=list)
 
     def __call__(self, *command: str, **settings: object) -> Running:
         """Start `python COMMAND …` with HYOJO_* settings given by name."""
@@ -77,7 +78,9 @@ class Launcher:
         return running
 
     def end_all(self) -> None:
-        """Nothing that was started outlives its tests."""
+        """Nothing that was started or opened outlives its tests."""
+        for close in self.closing:
+            close()
         for running in self.started:
             if running.process.poll() is None:
                 running.process.terminate()
@@ -162,7 +165,6 @@ def landscape_png() -> bytes:
 def data_folder() -> Path:
     """The folder of the published data sets' archives; tests that need one skip without it."""
     named = os.environ.get("HYOJO_TEST_DATA")
-    folder = Path(named) if named else PROJECT.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("no published data set here: set HYOJO_TEST_DATA to the folder that holds it")
-    return folder
+    if not named or not Path(named).is_dir():
+        pytest.skip("no published data set here: set HYOJO_TEST_DATA to the folder of archives")
+    return Path(named)
