@@ -104,7 +104,7 @@ class YuFace:
     LEVELS_PX = (160, 320, 640)  # longer side that the picture is brought to, coarse to fine
     # a face this share of the longer side ends the search: fine levels would add only its
     # background
-    PORTRAIT = 0.2
+    PORTRAIT = 0.15
     MIN_SIDE_PX = 32  # the library's anchors need this much; a thinner picture is padded
 
     def __init__(self, min_score: float = 0.6) -> None:

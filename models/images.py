@@ -25,10 +25,7 @@ SUFFIXES = frozenset(
 MAX_PIXELS = 40_000_000
 """Default limit on width x height; a 40-megapixel picture takes 120 MB once decoded."""
 
-# Our own limit, checked below, takes the place of Pillow's warning (its hard error still stands
-# above it).
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b"MM\0*")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -51,33 +48,10 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     if not data:
         raise ImageError("The image is empty: it has 0 bytes. Send the whole file.", "empty_image")
-    with _open(data) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise _too_large(f"It is {width} x {height} pixels", max_pixels)
-        try:
-            _transpose(image)
-            return np.ascontiguousarray(_rgb(image))
-        except Image.DecompressionBombError:
-            raise _too_large("A part of it is larger than its header says", max_pixels) from None
-        except (
-            OSError,
-            ValueError,
-            SyntaxError,
-            EOFError,
-            IndexError,
-            TypeError,
-            KeyError,
-            ArithmeticError,
-        ) as error:
-            raise ImageError(
-                f"The image cannot be decoded: the {image.format} file is truncated or damaged "
-                f"({_reason(error)}). "
-                "Send the file again, or save it anew with an image editor.",
-                "image_broken",
-            ) from None
-        except MemoryError:
-            raise _too_large("It needs more memory than there is", max_pixels) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's on damaged metadata and on size: judged here
+        with _open(data) as image:
+            return _pixels(image, max_pixels)
 
 
 def read(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -108,24 +82,47 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
+def _pixels(image: Image.Image, max_pixels: int) -> np.ndarray:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise _too_large(f"It is {width} x {height} pixels", max_pixels)
+    try:
+        _transpose(image)
+        return np.ascontiguousarray(_rgb(image))
+    except Image.DecompressionBombError:
+        raise _too_large("A part of it is larger than its header says", max_pixels) from None
+    except MemoryError:
+        raise _too_large("It needs more memory than there is", max_pixels) from None
+    except Exception as error:  # a decoder that trips over damage may raise anything
+        raise ImageError(
+            f"The image cannot be decoded: the {image.format} file is truncated or damaged "
+            f"({_reason(error)}). Send the file again, or save it anew with an image editor.",
+            "image_broken",
+        ) from None
+
+
 def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         raise _too_large("Its header names a huge size", MAX_PIXELS) from None
     except UnidentifiedImageError:
+        if data.startswith(_SIGNATURES):
+            raise _damaged_header("it cannot be made out") from None
         raise ImageError(
             "This is not an image that can be read: its content is none of JPEG, PNG, WebP, BMP, "
-            "GIF or TIFF. "
-            "Convert it to JPEG or PNG and send it again.",
+            "GIF or TIFF. Convert it to JPEG or PNG and send it again.",
             "unsupported_image",
         ) from None
     except Exception as error:  # a plugin that trips over a damaged header may raise anything
-        raise ImageError(
-            f"The image cannot be opened: its header is damaged ({_reason(error)}). Send the file "
-            "again.",
-            "image_broken",
-        ) from None
+        raise _damaged_header(_reason(error)) from None
+
+
+def _damaged_header(why: str) -> ImageError:
+    return ImageError(
+        f"The image cannot be opened: its header is damaged ({why}). Send the file again.",
+        "image_broken",
+    )
 
 
 def _transpose(image: Image.Image) -> None:

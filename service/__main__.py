@@ -21,7 +21,7 @@ from service.health import NotReadyError, ask_gateway
 from service.settings import Settings, load_settings
 
 PROJECT = Path(__file__).resolve().parent.parent
-POLL_S = 0.1
+POLL_S = 0.2
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -103,7 +103,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
-        why = error.strerror or str(error)
+        why = os.strerror(error.errno) if error.errno else str(error)
         raise ServiceError(
             f"The gateway cannot listen on {host} port {port}: {why}. Set HYOJO_PORT (or "
             "HYOJO_HOST) to another, or stop what is listening there."
