@@ -1,0 +1,118 @@
+"""The model card: what a bundle is for, what it was measured to do, and what it must not do."""
+
+from typing import Any
+
+from models.bundle import Manifest
+from models.datasets import EXPRESSIONS
+
+_PROTOCOLS = {
+    "loso": "leave one subject out: each person's images are answered by a network that never saw "
+    "that person. This is what to expect on a stranger photographed like the training images.",
+    "kfold": "random 10-fold, person-dependent: the same person stands on both sides of the split, "
+    "so the figure says how well known people are recognised and nothing about strangers.",
+    "holdout": "one part held out and touched once.",
+}
+_FACE_LIMITS = (
+    "- A face turned far to the side, covered, or smaller than about 30 pixels is often missed by "
+    "the detector or answered badly.\n"
+    "- Only the largest face of an image is used in training and testing."
+)
+_EXPRESSION_LIMITS = (
+    "- It names the expression a face shows, as a few people posed it. It does not know what "
+    "anyone feels, thinks or intends, and posed faces are clearer than everyday ones.\n"
+    "- It must not be used to judge people: not in hiring, schools, policing, border control, "
+    "insurance, medicine or lie detection, and not to watch people who did not agree to it. "
+    "Emotion inference at work and in schools is forbidden in the European Union "
+    "(Regulation 2024/1689, article 5)."
+)
+
+
+def text(manifest: Manifest) -> str:
+    """The card in Markdown, from what the manifest says."""
+    parts = [
+        f"# {manifest.name} {manifest.version}",
+        _summary(manifest),
+        "## Figures",
+        _figures(manifest.metrics, manifest.protocol),
+        "## Training",
+        _training(manifest),
+        "## Use and limits",
+        _limits(manifest),
+        "## Terms",
+        manifest.licence,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(manifest: Manifest) -> str:
+    takes = "the largest face of a picture" if manifest.faces.wanted else "a whole picture"
+    network = manifest.network
+    return (
+        f"Classifies {takes} as one of {len(manifest.labels)} labels: "
+        f"{', '.join(manifest.labels)}.\n"
+        f"Network: {network['name']}, {network['parameters']:,} weights, "
+        f"{manifest.input.size} x {manifest.input.size} pixels."
+    )
+
+
+def _figures(metrics: dict[str, Any], protocol: dict[str, Any]) -> str:
+    if not metrics:
+        return "Not measured: it was trained with `--protocol none`."
+    lines = [
+        f"Protocol `{protocol['name']}`: {_PROTOCOLS[protocol['name']]}",
+        f"Accuracy **{metrics['accuracy']:.1%}**, macro-F1 **{metrics['macro_f1']:.1%}** over "
+        f"{metrics['images']} images; expected calibration error {metrics['ece']:.3f}. "
+        f"{protocol['choices']}",
+        "| label | precision | recall | F1 | images |\n|---|---|---|---|---|\n"
+        + "\n".join(
+            f"| {label} | {row['precision']:.2f} | {row['recall']:.2f} | {row['f1']:.2f} | "
+            f"{row['images']} |"
+            for label, row in metrics["per_class"].items()
+        ),
+        "![confusion matrix](confusion.png) ![calibration](calibration.png)",
+    ]
+    if metrics.get("per_subject"):
+        lines.append(
+            "| subject held out | accuracy | images |\n|---|---|---|\n"
+            + "\n".join(
+                f"| {subject} | {row['accuracy']:.2f} | {row['images']} |"
+                for subject, row in metrics["per_subject"].items()
+            )
+        )
+    return "\n\n".join(lines)
+
+
+def _training(manifest: Manifest) -> str:
+    training = manifest.training
+    people = f" of {len(training['subjects'])} people" if training["subjects"] else ""
+    lines = [
+        f"Trained on {training['images']} images{people} ({training['data']}), started from "
+        f"{training['init'] or 'nothing'}, by",
+        f"    {training['command']}",
+        "![curves](curves.png)",
+    ]
+    if training["unreadable"] or training["faceless"]:
+        lines.append(
+            f"Left out: {training['unreadable']} images that cannot be read, "
+            f"{training['faceless']} without a face that was found."
+        )
+    return "\n\n".join(lines)
+
+
+def _limits(manifest: Manifest) -> str:
+    lines = []
+    if set(manifest.labels) & set(EXPRESSIONS):
+        lines.append(_EXPRESSION_LIMITS)
+    if manifest.faces.wanted:
+        lines.append(_FACE_LIMITS)
+    per_class = manifest.metrics.get("per_class", {})
+    weak = sorted((row["recall"], label) for label, row in per_class.items())[:2]
+    if weak:
+        told = " and ".join(f"{label} ({recall:.0%} found)" for recall, label in weak)
+        lines.append(f"- It fails most often on {told}.")
+    if len(manifest.training["subjects"]) in range(1, 100):
+        lines.append(
+            f"- {len(manifest.training['subjects'])} people are few. How well it does on other "
+            "ages, skins, light and cameras was not measured."
+        )
+    return "\n".join(lines) or "- It was measured on images like those it was trained on."

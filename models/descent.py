@@ -1,0 +1,216 @@
+"""Gradient training of one network on one split: epochs, schedule, patience, checkpoints."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from models.console import Console, duration
+from models.errors import UsageError
+from models.framework import paddle
+from models.heads import accuracy, cross_entropy
+from models.inputs import Inputs, logits
+from models.runs import Run
+from models.weights import seeded, set_state, state_of
+
+OPTIMIZERS = ("adamw", "adam", "sgd")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the steps are taken.
+
+    Attributes:
+        epochs: the length the learning rate's cosine is drawn for.
+        patience: epochs without a better validation loss before the end; 0 never ends early.
+        lr: highest learning rate.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    optimizer: str
+    weight_decay: float
+    label_smoothing: float
+    patience: int
+    seed: int
+
+
+@dataclass
+class Fit:
+    """Where a fit stands; `best` is the state with the lowest validation loss so far."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, np.ndarray] = field(default_factory=dict)
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fit: who learns what.
+
+    Attributes:
+        key: names the fit in messages, draws and the run folder.
+        train: indices to learn from.
+        validation: indices to choose the epoch on; empty for a fit of a fixed length.
+        stop_after: epochs to run at most (the schedule may be longer).
+    """
+
+    key: str
+    inputs: Inputs
+    y: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+    stop_after: int
+
+
+def optimizer_for(name: str, parameters: list[Any], schedule: Schedule) -> Any:
+    """An optimiser by name.
+
+    Raises:
+        UsageError: unknown name.
+    """
+    kinds: dict[str, Callable[[], Any]] = {
+        "adamw": lambda: paddle.optimizer.AdamW(
+            schedule.lr, parameters=parameters, weight_decay=schedule.weight_decay
+        ),
+        "adam": lambda: paddle.optimizer.Adam(schedule.lr, parameters=parameters),
+        "sgd": lambda: paddle.optimizer.Momentum(
+            schedule.lr, 0.9, parameters=parameters, weight_decay=schedule.weight_decay
+        ),
+    }
+    if name not in kinds:
+        raise UsageError(f"There is no optimizer {name!r}. Choose one of {', '.join(kinds)}.")
+    return kinds[name]()
+
+
+def descend(
+    model: Any, task: Task, fit: Fit, schedule: Schedule, run: Run, console: Console
+) -> None:
+    """Train `model` in place; afterwards it holds the best state, and its checkpoint is on disk.
+
+    `fit` is filled as it goes, so that who breaks in finds the best state so far. Without a validation part the last state is the best. A fit that was broken off goes on from
+    its last checkpoint and gives the same figures as an unbroken one: every draw is named by seed,
+    fit and epoch.
+    """
+    parameters = [p for p in model.parameters() if not p.stop_gradient]
+    optimizer = optimizer_for(schedule.optimizer, parameters, schedule)
+    _restore(model, optimizer, run, task.key, fit)
+    saved, cost = time.monotonic(), 0.0
+    with console.steps(task.stop_after * len(task.train), task.key) as steps:
+        steps.tick(len(fit.history) * len(task.train))
+        for epoch in range(len(fit.history), task.stop_after):
+            if _patience_is_out(fit, schedule):
+                break
+            start = time.monotonic()
+            row = _epoch(model, optimizer, task, schedule, epoch, steps)
+            _judge(model, task, row, fit, epoch)
+            row["seconds"] = round(time.monotonic() - start, 2)
+            console.say(_line(task, epoch, row))
+            if time.monotonic() - saved >= 10 * cost or epoch + 1 == task.stop_after:
+                before = time.monotonic()
+                _save(model, optimizer, run, task.key, fit)
+                saved = time.monotonic()
+                cost = saved - before
+    set_state(model, fit.best)
+
+
+def _epoch(
+    model: Any, optimizer: Any, task: Task, schedule: Schedule, epoch: int, steps: Any
+) -> dict[str, float]:
+    key = f"{schedule.seed}/{task.key}/{epoch}"
+    draw = np.random.default_rng(seeded(key))
+    order = draw.permutation(task.train)
+    batches = _batches(order, schedule.batch_size)
+    model.train()
+    total = right = 0.0
+    for number, batch in enumerate(batches):
+        progress = (epoch + number / len(batches)) / max(1, schedule.epochs)
+        optimizer.set_lr(schedule.lr * _factor(progress, schedule.epochs))
+        x = paddle.to_tensor(task.inputs.drawn(batch, key))
+        y = paddle.to_tensor(task.y[batch])
+        out = model(x)
+        loss = paddle.nn.functional.cross_entropy(out, y, label_smoothing=schedule.label_smoothing)
+        loss.backward()
+        optimizer.step()
+        optimizer.clear_grad()
+        total += float(loss) * len(batch)
+        right += float((out.numpy().argmax(axis=1) == task.y[batch]).sum())
+        steps.tick(len(batch), loss=float(loss))
+    return {"loss": total / len(order), "accuracy": right / len(order)}
+
+
+def _batches(order: np.ndarray, size: int) -> list[np.ndarray]:
+    """Even batches; a last one of a single image would break batch norm."""
+    return np.array_split(order, max(1, round(len(order) / size)))
+
+
+def _factor(progress: float, epochs: int) -> float:
+    """Half a cosine to 0, after a warm-up of a twentieth of the way (one epoch at most)."""
+    warm = min(0.05, 1 / max(1, epochs))
+    rise = min(1.0, (progress + 1e-3) / warm)
+    return float(rise * 0.5 * (1 + np.cos(np.pi * min(1.0, progress))))
+
+
+def _judge(model: Any, task: Task, row: dict[str, float], fit: Fit, epoch: int) -> None:
+    loss = -float(epoch)  # without a validation part the later is the better
+    if len(task.validation):
+        scores = logits(model, task.inputs, task.validation)
+        right = task.y[task.validation]
+        loss = cross_entropy(scores, right)
+        row |= {"val_loss": loss, "val_accuracy": accuracy(scores, right)}
+    fit.history.append(row)
+    if not np.isfinite(row["loss"]) or not np.isfinite(loss):
+        raise UsageError(
+            f"The loss of {task.key} is not a number in epoch {epoch + 1}. Try a smaller --lr."
+        )
+    if loss < fit.best_loss:
+        fit.best_loss, fit.best_epoch, fit.best = loss, epoch + 1, state_of(model)
+
+
+def _patience_is_out(fit: Fit, schedule: Schedule) -> bool:
+    late = len(fit.history) - fit.best_epoch
+    return schedule.patience > 0 and "val_loss" in fit.history[-1:][0] and late >= (
+        schedule.patience
+    ) if fit.history else False
+
+
+def _line(task: Task, epoch: int, row: dict[str, float]) -> str:
+    line = (
+        f"{task.key}  epoch {epoch + 1}/{task.stop_after}  loss {row['loss']:.3f}  "
+        f"accuracy {row['accuracy']:.3f}"
+    )
+    if "val_loss" in row:
+        line += f"  val loss {row['val_loss']:.3f}  val accuracy {row['val_accuracy']:.3f}"
+    left = row["seconds"] * (task.stop_after - epoch - 1)
+    return f"{line}  {duration(row['seconds'])}, at most {duration(left)} left"
+
+
+def _save(model: Any, optimizer: Any, run: Run, key: str, fit: Fit) -> None:
+    arrays = {f"model/{name}": values for name, values in state_of(model).items()}
+    arrays |= {f"best/{name}": values for name, values in fit.best.items()}
+    for name, value in optimizer.state_dict().items():
+        if isinstance(value, paddle.Tensor):
+            arrays[f"optimizer/{name}"] = np.array(value)
+    state = {
+        "history": fit.history, "best_epoch": fit.best_epoch, "best_loss": fit.best_loss,
+    }  # fmt: skip
+    run.save(key, arrays, state)
+
+
+def _restore(model: Any, optimizer: Any, run: Run, key: str, fit: Fit) -> None:
+    kept = run.restore(key)
+    if kept is None:
+        return
+    arrays, state = kept
+    part: dict[str, dict[str, np.ndarray]] = {"model": {}, "best": {}, "optimizer": {}}
+    for name, values in arrays.items():
+        kind, _, rest = name.partition("/")
+        part[kind][rest] = values
+    set_state(model, part["model"])
+    optimizer.set_state_dict({k: paddle.to_tensor(v) for k, v in part["optimizer"].items()})
+    fit.history, fit.best = state["history"], part["best"]
+    fit.best_epoch, fit.best_loss = state["best_epoch"], state["best_loss"]

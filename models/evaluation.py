@@ -1,0 +1,239 @@
+"""Protocols (who is held out) and metrics (how well it went).
+
+A figure without its protocol is not a figure: `loso` leaves one subject out, `kfold` splits at
+random (the same person may stand on both sides, and the report says so), `holdout` keeps one part.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.datasets import Dataset
+from models.errors import UsageError
+
+PROTOCOLS = ("auto", "none", "holdout", "kfold", "loso")
+FOLDS = 10
+_TEST_SHARE = 0.2
+_VALIDATION_SHARE = 0.15
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split of a protocol.
+
+    Attributes:
+        name: for people and file names.
+        train: indices into the dataset's samples, (N,) int64.
+        test: likewise; never looked at before the fold's model is done.
+    """
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+
+
+def resolve(protocol: str, dataset: Dataset) -> str:
+    """What `auto` means here: loso on JAFFE, holdout where a test part is given, else none."""
+    if protocol != "auto":
+        return protocol
+    if dataset.layout == "jaffe":
+        return "loso"
+    return "holdout" if any(sample.part == "test" for sample in dataset.samples) else "none"
+
+
+def folds(protocol: str, dataset: Dataset, seed: int) -> list[Fold]:
+    """The splits of a protocol.
+
+    Raises:
+        UsageError: the set does not allow it.
+    """
+    if protocol == "none":
+        return []
+    if protocol == "holdout":
+        return [_holdout(dataset, seed)]
+    if protocol == "kfold":
+        return _kfold(dataset, seed)
+    subjects = dataset.subjects
+    if len(subjects) < 3:
+        raise UsageError(
+            f"The protocol loso needs at least 3 known subjects, and {dataset.name} "
+            f"({dataset.layout}) tells {len(subjects) or 'none'}. Use --protocol holdout or kfold."
+        )
+    who = np.array([sample.subject for sample in dataset.samples])
+    every = [Fold(s, np.flatnonzero(who != s), np.flatnonzero(who == s)) for s in subjects]
+    return [_complete(fold, dataset) for fold in every]
+
+
+def trainable(dataset: Dataset) -> np.ndarray:
+    """Everything the shipped model may learn from: all but a test part that the set names."""
+    return np.array([i for i, s in enumerate(dataset.samples) if s.part != "test"])
+
+
+def inner_folds(
+    dataset: Dataset, train: np.ndarray, count: int, key: str
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split a training part again, for choosing epochs and settings.
+
+    By subject where subjects are known; else at random, every class alike. A validation part that
+    the set names is used as it is.
+
+    Args:
+        dataset: all samples.
+        train: indices of the training part; nothing outside it is returned.
+        count: how many splits at most; with 1, a single small validation part.
+        key: names the draw.
+
+    Returns:
+        (training, validation) pairs of indices into the dataset.
+    """
+    named = np.array([dataset.samples[i].part == "val" for i in train])
+    if named.any() and not named.all():
+        return [(train[~named], train[named])]
+    draw = np.random.default_rng(zlib.crc32(key.encode()))
+    groups = _groups(dataset, train, draw)
+    number = int(groups.max()) + 1
+    if count == 1:
+        held = max(1, round(_VALIDATION_SHARE * number))
+        part = np.isin(groups, draw.permutation(number)[:held])
+        return [_covering(dataset, train, part)]
+    turn = draw.permutation(number) % min(count, number)
+    pairs = [_covering(dataset, train, turn[groups] == k) for k in range(min(count, number))]
+    every = {dataset.samples[i].label for i in train}
+    return [p for p in pairs if {dataset.samples[i].label for i in p[0]} == every] or pairs[:1]
+
+
+def metrics(labels: Sequence[str], truth: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Accuracy, macro-F1, per-class figures, confusion matrix and calibration.
+
+    Args:
+        labels: names in the order of the columns.
+        truth: class numbers (N,).
+        probabilities: (N, classes).
+    """
+    guess = probabilities.argmax(axis=1)
+    size = len(labels)
+    confusion = np.zeros((size, size), int)
+    np.add.at(confusion, (truth, guess), 1)
+    hit = np.diag(confusion)
+    precision = hit / np.maximum(confusion.sum(axis=0), 1)
+    recall = hit / np.maximum(confusion.sum(axis=1), 1)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    present = confusion.sum(axis=1) > 0
+    per_class = {
+        label: {
+            "precision": round(float(precision[k]), 4),
+            "recall": round(float(recall[k]), 4),
+            "f1": round(float(f1[k]), 4),
+            "images": int(confusion[k].sum()),
+        }
+        for k, label in enumerate(labels)
+    }
+    return {
+        "images": len(truth),
+        "accuracy": round(float((guess == truth).mean()), 4),
+        "macro_f1": round(float(f1[present].mean()), 4),
+        "ece": round(expected_calibration_error(truth, probabilities), 4),
+        "per_class": per_class,
+        "confusion": confusion.tolist(),
+    }
+
+
+def per_subject(dataset: Dataset, tested: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    """Accuracy of each subject's images; empty where subjects are not known."""
+    who = np.array([dataset.samples[i].subject or "" for i in tested])
+    return {
+        str(subject): {
+            "images": int((who == subject).sum()),
+            "accuracy": round(float(right[who == subject].mean()), 4),
+        }
+        for subject in sorted(set(who) - {""})
+    }
+
+
+def expected_calibration_error(
+    truth: np.ndarray, probabilities: np.ndarray, bins: int = 10
+) -> float:
+    """Mean distance of confidence and accuracy over equal bins of confidence (Guo et al. 2017)."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    total = 0.0
+    for k in range(bins):
+        inside = place == k
+        if inside.any():
+            total += inside.mean() * abs(float(right[inside].mean() - confidence[inside].mean()))
+    return float(total)
+
+
+def _holdout(dataset: Dataset, seed: int) -> Fold:
+    named = np.array([sample.part == "test" for sample in dataset.samples])
+    if named.any():
+        return Fold("test", np.flatnonzero(~named), np.flatnonzero(named))
+    every = np.arange(len(dataset.samples))
+    draw = np.random.default_rng(zlib.crc32(f"holdout/{seed}".encode()))
+    groups = _groups(dataset, every, draw)
+    number = int(groups.max()) + 1
+    held = np.isin(groups, draw.permutation(number)[: max(1, round(_TEST_SHARE * number))])
+    train, test = _covering(dataset, every, held)
+    return _complete(Fold("test", train, test), dataset)
+
+
+def _kfold(dataset: Dataset, seed: int) -> list[Fold]:
+    every = np.arange(len(dataset.samples))
+    draw = np.random.default_rng(zlib.crc32(f"kfold/{seed}".encode()))
+    turn = np.empty(len(every), int)
+    start = 0
+    for label in dataset.labels:  # every class spread evenly, each beginning where the last ended
+        rows = np.array([i for i in every if dataset.samples[i].label == label])
+        turn[draw.permutation(rows)] = (start + np.arange(len(rows))) % FOLDS
+        start += len(rows)
+    made = [Fold(f"{k + 1:02d}", every[turn != k], every[turn == k]) for k in range(FOLDS)]
+    return [_complete(fold, dataset) for fold in made if len(fold.test)]
+
+
+def _groups(dataset: Dataset, indices: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """A group number for each index: its subject, or one of 20 even random groups."""
+    subjects = [dataset.samples[i].subject for i in indices]
+    known = sorted({subject for subject in subjects if subject is not None})
+    if len(known) > 1 and None not in subjects:
+        return np.array([known.index(subject) for subject in subjects if subject is not None])
+    groups = np.zeros(len(indices), int)
+    start = 0
+    for label in sorted({dataset.samples[i].label for i in indices}):
+        rows = np.array([at for at, i in enumerate(indices) if dataset.samples[i].label == label])
+        groups[draw.permutation(rows)] = (start + np.arange(len(rows))) % 20
+        start += len(rows)
+    return groups
+
+
+def _covering(
+    dataset: Dataset, indices: np.ndarray, held: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split so that each class stays on the training side.
+
+    Where subjects are known a class that would vanish cannot be rescued without letting a subject
+    cross, so only sets without subjects are mended: one held image of the class comes back.
+    """
+    if all(dataset.samples[i].subject is None for i in indices):
+        staying = {dataset.samples[i].label for i in indices[~held]}
+        held = held.copy()
+        for at in np.flatnonzero(held):
+            label = dataset.samples[indices[at]].label
+            if label not in staying:
+                held[at] = False
+                staying.add(label)
+    return indices[~held], indices[held]
+
+
+def _complete(fold: Fold, dataset: Dataset) -> Fold:
+    missing = set(dataset.labels) - {dataset.samples[i].label for i in fold.train}
+    if missing or not len(fold.test):
+        what = f"class {min(missing)!r} would have" if missing else "the held-out part would have"
+        raise UsageError(
+            f"The protocol cannot be run: in fold {fold.name} {what} no image. "
+            "Add images, or use --protocol none."
+        )
+    return fold

@@ -1,0 +1,158 @@
+"""From what a person asked for, and what the data and the starting bundle are, to one recipe."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from models import bundle, networks, pictures
+from models.bundle import Bundle, InputSpec
+from models.datasets import Dataset
+from models.descent import Schedule
+from models.errors import UsageError
+from models.faces import FaceSpec
+from models.networks import NetworkSpec
+from models.training import Recipe, refit_pays
+
+FACE_LAYOUTS = ("jaffe", "fer2013", "genki4k")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The command line's training options; None where the person left the choice to us.
+
+    Attributes:
+        init: `auto`, `none` or a bundle's folder.
+        freeze: `none`, `all`, or a number of last stages that stay open.
+        face_bundle: where `auto` looks for weights of a face network.
+    """
+
+    network: str | None = None
+    init: str = "auto"
+    freeze: str | None = None
+    head: str | None = None
+    faces: str = "auto"
+    image_size: int | None = None
+    epochs: int = 30
+    batch_size: int = 32
+    lr: float | None = None
+    optimizer: str = "adamw"
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.05
+    copies: int = 8
+    patience: int = 8
+    seed: int = 1
+    face_bundle: Path = Path("params/face")
+
+
+def faces_wanted(dataset: Dataset, faces: str) -> bool:
+    """Whether faces are cut: as asked, else by the layout, else by what the images show."""
+    if faces != "auto":
+        return faces == "yes"
+    return dataset.layout in FACE_LAYOUTS or pictures.shows_faces(dataset)
+
+
+def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) -> tuple[
+    Recipe, FaceSpec
+]:  # fmt: skip
+    """Settle every open choice.
+
+    Args:
+        wishes: what was asked for.
+        faces: whether faces are cut.
+        labels: of the set.
+        images: how many images the set has.
+
+    Raises:
+        UsageError: options that do not go together.
+        BundleError: the bundle to start from cannot be used.
+    """
+    init = _init(wishes, faces)
+    spec = _network(wishes, init, faces)
+    taken = _input(wishes, spec, init)
+    trainable = _trainable(wishes, init)
+    head = wishes.head or ("lda" if trainable == 0 else "softmax")
+    if head == "lda" and trainable != 0:
+        raise UsageError("--head lda needs a frozen trunk: add --freeze all, or leave it away.")
+    schedule = Schedule(
+        epochs=_positive("--epochs", wishes.epochs),
+        batch_size=_positive("--batch-size", wishes.batch_size),
+        lr=wishes.lr if wishes.lr is not None else _rate(init, trainable),
+        optimizer=wishes.optimizer,
+        weight_decay=wishes.weight_decay,
+        label_smoothing=wishes.label_smoothing,
+        patience=wishes.patience,
+        seed=wishes.seed,
+    )
+    cut = init.manifest.faces if init is not None and init.manifest.faces.wanted else FaceSpec(True)
+    return (
+        Recipe(
+            spec, taken, init, trainable, head, wishes.copies,
+            refit_pays(images, trainable == 0), schedule,
+        ),
+        cut if faces else FaceSpec(wanted=False),
+    )  # fmt: skip
+
+
+def _init(wishes: Wishes, faces: bool) -> Bundle | None:
+    if wishes.init == "none":
+        return None
+    if wishes.init != "auto":
+        return bundle.load(wishes.init)
+    fits = wishes.network in (None, "mobilenet_face")
+    there = (wishes.face_bundle / bundle.MANIFEST).is_file()
+    return bundle.load(wishes.face_bundle) if faces and fits and there else None
+
+
+def _network(wishes: Wishes, init: Bundle | None, faces: bool) -> NetworkSpec:
+    if init is not None:
+        spec = NetworkSpec.from_dict(init.manifest.network)
+        if wishes.network not in (None, spec.name):
+            networks.advice(wishes.network or "")  # an unknown name is told first
+            raise UsageError(
+                f"The weights of {init.path} are a {spec.name}, not a {wishes.network}. "
+                "Leave --network away, or start from nothing with --init none."
+            )
+        return spec
+    name = wishes.network or ("face_cnn" if faces else "PPLCNet_x1_0")
+    networks.advice(name)
+    if name == "mobilenet_face":
+        return NetworkSpec(name, {"pairs": 11}, (2, 1), 0.2)
+    return NetworkSpec(name, {}, (1, 1), 0.2)
+
+
+def _input(wishes: Wishes, spec: NetworkSpec, init: Bundle | None) -> InputSpec:
+    hint = networks.advice(spec.name)
+    if init is not None:
+        given = init.manifest.input
+        size = wishes.image_size or given.size
+        return InputSpec(size, given.color, given.mean, given.scale)
+    return InputSpec(wishes.image_size or hint.size, hint.color, hint.mean, hint.scale)
+
+
+def _trainable(wishes: Wishes, init: Bundle | None) -> int | None:
+    freeze = wishes.freeze or ("none" if init is None else "all")
+    if freeze == "none":
+        return None
+    if init is None:
+        raise UsageError(
+            "--freeze keeps weights as they are, and fresh ones know nothing. "
+            "Name a bundle to start from with --init, or leave --freeze away."
+        )
+    if freeze == "all":
+        return 0
+    if not freeze.isdigit() or int(freeze) < 1:
+        raise UsageError(
+            f"--freeze {freeze} is not understood. Use none, all, or how many last stages "
+            "stay open (1 or more)."
+        )
+    return int(freeze)
+
+
+def _rate(init: Bundle | None, trainable: int | None) -> float:
+    """Weights that know something already are moved gently."""
+    return 2e-4 if init is not None and trainable != 0 else 1e-3
+
+
+def _positive(option: str, value: int) -> int:
+    if value < 1:
+        raise UsageError(f"{option} must be 1 or more, not {value}.")
+    return value

@@ -1,0 +1,108 @@
+"""The folder of one training run: what is finished, and the checkpoint of what is not.
+
+Only JSON and safetensors, each file written beside its place and renamed into it, so that a run
+that was killed at any moment can go on.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from models.errors import UsageError
+
+
+class Run:
+    """A run folder.
+
+    Args:
+        folder: `runs/<name>`.
+        settings: everything that decides the figures; a resumed run must have the same.
+        resume: go on with what is there; else what is there is thrown away.
+
+    Raises:
+        UsageError: nothing to resume, or it was started with other settings.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], resume: bool) -> None:
+        self.folder = folder
+        self.resumed = resume
+        given = json.loads(json.dumps(settings))
+        file = folder / "settings.json"
+        if resume:
+            _same(folder, _read(file), given)
+        else:
+            if file.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(file, given)
+
+    def done(self, key: str) -> dict[str, Any] | None:
+        """What the finished step `key` left, or None when it is not finished."""
+        return _read(self._file(key, "json"))
+
+    def finish(self, key: str, result: Mapping[str, Any]) -> None:
+        """Keep the result of a step and drop its checkpoint."""
+        _write(self._file(key, "json"), result)
+        self._file(key, "checkpoint").unlink(missing_ok=True)
+
+    def save(self, key: str, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
+        """Keep where step `key` stands."""
+        file = self._file(key, "checkpoint")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside = file.with_suffix(".new")
+        whole = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+        save_file(whole, beside, metadata={"state": json.dumps(state)})
+        os.replace(beside, file)
+
+    def restore(self, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """What `save` kept, or None."""
+        file = self._file(key, "checkpoint")
+        if not file.exists():
+            return None
+        try:
+            return load_file(file), json.loads(_metadata(file)["state"])
+        except (SafetensorError, ValueError, KeyError, OSError):
+            return None  # damaged: the step starts over
+
+    def _file(self, key: str, suffix: str) -> Path:
+        return self.folder / "steps" / f"{key.replace('/', '-')}.{suffix}"
+
+
+def _metadata(file: Path) -> dict[str, str]:
+    """safetensors begins with the length of a JSON header that carries the metadata."""
+    with file.open("rb") as stream:
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    return dict(header["__metadata__"])
+
+
+def _same(folder: Path, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
+    if old is None:
+        raise UsageError(f"There is no run to resume in {folder}. Leave --resume away.")
+    different = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
+    if different:
+        raise UsageError(
+            f"The run in {folder} was started with other settings ({', '.join(different)}). "
+            "Give the same ones to resume it, or leave --resume away to start over."
+        )
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(file.read_text())
+        return content
+    except (OSError, ValueError):
+        return None
+
+
+def _write(file: Path, content: Mapping[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_suffix(".new")
+    beside.write_text(json.dumps(content, indent=1))
+    os.replace(beside, file)

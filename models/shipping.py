@@ -1,0 +1,198 @@
+"""From a trained network to a bundle on disk: the record of how it was made, export, weights, report."""
+
+import dataclasses
+import hashlib
+import time
+from pathlib import Path
+from typing import Any
+
+from models import bundle, card, report, weights
+from models.bundle import Manifest
+from models.console import Console
+from models.datasets import Dataset
+from models.experiment import Outcome
+from models.export import export
+from models.faces import FaceSpec
+from models.pictures import Pictures, Problem
+from models.runs import Run
+from models.training import Recipe, Trained, Trainer
+
+_NAMES = {"jaffe": "emotion", "fer2013": "emotion", "genki4k": "smile"}
+_CHOICES = (
+    "Epochs, shrinkage and temperature were chosen inside each fold's training part, on other "
+    "subjects where subjects are known."
+)
+_SHOWN = 10  # problems told one by one
+
+
+def default_name(dataset: Dataset) -> str:
+    """emotion, smile, or the folder's name made fit for a folder and a URL."""
+    given = _NAMES.get(dataset.layout, dataset.name).lower()
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in given).strip("-") or "model"
+
+
+def described(dataset: Dataset, faces: bool, protocol: str) -> str:
+    """One line about the data."""
+    people = f" of {len(dataset.subjects)} subjects" if dataset.subjects else ""
+    return (
+        f"{dataset.root}: {dataset.layout}, {len(dataset.samples)} images{people} in "
+        f"{len(dataset.labels)} classes; {'faces are cut' if faces else 'whole images'}; "
+        f"protocol {protocol}"
+    )
+
+
+def tell_problems(held: Pictures, console: Console) -> None:
+    """Which images were left out, and why."""
+    for what, problems in (
+        ("cannot be read", held.unreadable),
+        ("show no face that was found (--faces no would use them whole)", held.faceless),
+    ):
+        if problems:
+            console.say(f"{len(problems)} images {what} and are left out:")
+            for line in _some(problems):
+                console.say(f"  {line}")
+    if held.whole:
+        console.say(f"{held.whole} images show no face that was found and are used whole.")
+
+
+def settings(dataset: Dataset, recipe: Recipe, cut: FaceSpec, protocol: str) -> dict[str, Any]:
+    """Everything that decides a run's figures, as plain values."""
+    listing = "\n".join(
+        f"{s.path.relative_to(dataset.root)}\t{s.label}\t{s.part}" for s in dataset.samples
+    )
+    init = recipe.init
+    return {
+        "data": hashlib.sha256(listing.encode()).hexdigest(),
+        "protocol": protocol,
+        "faces": dataclasses.asdict(cut),
+        "network": recipe.network.as_dict(),
+        "input": dataclasses.asdict(recipe.input),
+        "init": f"{init.manifest.name} {init.manifest.version}" if init else None,
+        "trainable": recipe.trainable,
+        "head": recipe.head,
+        "copies": recipe.copies,
+        **dataclasses.asdict(recipe.schedule),
+    }
+
+
+def write(
+    out: Path,
+    name: str,
+    trainer: Trainer,
+    final: Trained,
+    outcome: Outcome | None,
+    command: str,
+) -> Manifest:
+    """Write the bundle `out`; an older one there is replaced once the new one is whole.
+
+    Raises:
+        ExportError: the export does not agree with the network.
+    """
+    held, recipe = trainer.pictures, trainer.recipe
+    protocol, metrics = _measured(outcome)
+    with bundle.writing(out) as folder:
+        difference = export(final.network, recipe.input, folder)
+        weights.save(weights.state_of(final.network), folder / bundle.WEIGHTS)
+        parts = [bundle.sha256(folder / bundle.PARAMETERS), bundle.sha256(folder / bundle.GRAPH)]
+        mark = hashlib.sha256("".join(parts).encode()).hexdigest()[:8]
+        manifest = Manifest(
+            name=name,
+            version=f"{time.strftime('%Y%m%d', time.gmtime())}-{mark}",
+            labels=held.dataset.labels,
+            input=recipe.input,
+            faces=held.spec,
+            network={
+                **recipe.network.as_dict(),
+                "parameters": weights.parameters(final.network),
+            },
+            training=_record(held, recipe, final, command) | {"export_difference": difference},
+            protocol=protocol,
+            metrics=metrics,
+            licence=_terms(held.dataset, recipe),
+            files={},
+        )
+        figures = {"protocol": protocol, "metrics": metrics, "training": manifest.training}
+        report.write(folder / "report", manifest.labels, outcome, final.history, figures)
+        (folder / "report" / "card.md").write_text(card.text(manifest))
+        return bundle.seal(folder, manifest)
+
+
+def keep_best(trainer: Trainer, run: Run, command: str) -> str:
+    """After Ctrl-C: write the network that was in training as a bundle of its own, if there is one.
+
+    Returns:
+        A sentence for the person, empty when no network was in training yet.
+    """
+    network = trainer.best_so_far()
+    if network is None:
+        return ""
+    out = run.folder / "best"
+    unfinished = Trained(network, [], {})
+    write(out, out.parent.name, trainer, unfinished, None, f"{command} (interrupted)")
+    return f"The best network so far is kept as a bundle in {out}. "
+
+
+def result(
+    out: Path, manifest: Manifest, held: Pictures, run: Path, seconds: float
+) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "bundle": str(out),
+        "report": str(out / "report"),
+        "run": str(run),
+        "labels": list(manifest.labels),
+        "images": len(held),
+        "subjects": list(held.dataset.subjects),
+        "unreadable": [str(p.sample.path) for p in held.unreadable],
+        "faceless": [str(p.sample.path) for p in held.faceless],
+        "protocol": manifest.protocol,
+        "metrics": manifest.metrics,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _some(problems: tuple[Problem, ...]) -> list[str]:
+    lines = [f"{problem.sample.path}: {problem.reason}" for problem in problems[:_SHOWN]]
+    more = len(problems) - _SHOWN
+    return [*lines, f"… and {more} more"] if more > 0 else lines
+
+
+def _measured(outcome: Outcome | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    if outcome is None:
+        return {"name": "none"}, {}
+    person = {"loso": False, "kfold": True}.get(outcome.protocol)
+    protocol = {
+        "name": outcome.protocol,
+        "same_person_on_both_sides": person,
+        "choices": _CHOICES,
+        "chosen": outcome.chosen,
+    }
+    return protocol, {**outcome.metrics, "per_subject": outcome.subjects}
+
+
+def _record(held: Pictures, recipe: Recipe, final: Trained, command: str) -> dict[str, Any]:
+    init = recipe.init
+    return {
+        "data": held.dataset.name,
+        "layout": held.dataset.layout,
+        "images": len(held),
+        "subjects": list(held.dataset.subjects),
+        "unreadable": len(held.unreadable),
+        "faceless": len(held.faceless),
+        "used_whole": held.whole,
+        "init": f"{init.manifest.name} {init.manifest.version}" if init else None,
+        "init_data": init.manifest.training.get("data") if init else None,
+        "trainable_stages": "all" if recipe.trainable is None else recipe.trainable,
+        "head": recipe.head,
+        "copies": recipe.copies if recipe.frozen else None,
+        **dataclasses.asdict(recipe.schedule),
+        "chosen": dict(final.chosen),
+        "command": command,
+    }
+
+
+def _terms(dataset: Dataset, recipe: Recipe) -> str:
+    start = f" Started from weights under: {recipe.init.manifest.licence}" if recipe.init else ""
+    return dataset.terms + start
