@@ -21,9 +21,10 @@ from service.protocol import StatusReply
 from service.routes import add_pages, add_service
 from service.settings import PROJECT, Settings, load_settings
 
-_FIELD_BYTES = 64 * 1024
+_FIELD_BYTES = 256 * 1024
+"""Of a form's text; werkzeug's parser needs more than its read size of 64 KiB for files, too."""
 _FORM_PARTS = 64
-"""A form has at most 8 images; what else is in it stays small."""
+"""A form has at most 8 images; what else is in it is little."""
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -76,7 +76,7 @@ def install(app: Flask, metrics: Metrics, limits: Limits) -> None:
 
 
 def _line(now: Course, status: int, seconds: float) -> None:
-    say = _log.debug if request.path in _QUIET and status < 500 else _log.info
+    say = _log.debug if request.path in _QUIET and status != 500 else _log.info
     optional = {"code": now.code, "model": now.model, "images": now.images}
     say(
         "request",

@@ -44,13 +44,8 @@ class ClassifyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ImagesInJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The JSON body of POST /classify."""
 
-    images: Annotated[
-        list[str],
-        Meta(description="Images as base64 or as data URLs.", max_length=8),
-    ] = []
-    urls: Annotated[
-        list[str], Meta(description="Addresses of images; switched off.", max_length=8)
-    ] = []
+    images: Annotated[list[str], Meta(description="Images as base64 or as data URLs.")] = []
+    urls: Annotated[list[str], Meta(description="Addresses of images; switched off.")] = []
 
 
 class ClassifyAnswer(msgspec.Struct, frozen=True, kw_only=True):
