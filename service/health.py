@@ -9,6 +9,7 @@ more than it needs: the check must cost next to nothing beside the work.
 """
 
 import os
+import re
 import socket
 import sys
 
@@ -40,8 +41,7 @@ def ask_gateway(host: str, port: int, timeout_s: float = TIMEOUT_S) -> None:
     except OSError as error:
         raise NotReadyError(f"the gateway does not answer on port {port}: {error}") from error
     head, _, body = answer.partition(b"\r\n\r\n")
-    status = head.split(b" ", 2)[1:2]
-    if status != [b"200"]:
+    if not re.match(rb"HTTP/1\.[01] 200\b", head):
         raise NotReadyError(body.decode(errors="replace").strip() or "the gateway is not ready")
 
 

@@ -54,11 +54,11 @@ def running(image: str) -> Iterator[Container]:
 
 @pytest.fixture(scope="session")
 def ask_here() -> Callable[..., dict[str, Any]]:
-    """Classify a picture on this machine, without a container: ask_here(path, model="…")."""
+    """Classify a picture on this machine, without a container: ask_here(path, bundle)."""
 
-    def ask(picture: Path, model: str = "emotion") -> dict[str, Any]:
+    def ask(picture: Path, bundle: str) -> dict[str, Any]:
         done = subprocess.run(
-            [sys.executable, "infer.py", "--json", "--model", model, str(picture)],
+            [sys.executable, "infer.py", "--json", "--model", bundle, str(picture)],
             cwd=PROJECT,
             env=environment(),
             capture_output=True,

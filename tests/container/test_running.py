@@ -22,10 +22,13 @@ def test_it_turns_ready_and_then_healthy(engine: Engine, figures):
     assert container.state["Health"]["Log"][-1]["Output"].strip() == "ready"
 
 
-def test_a_picture_gets_the_answer_it_gets_outside(running: Container, ask_here, figures):
+def test_a_picture_gets_the_answer_it_gets_outside(
+    running: Container, engine: Engine, ask_here, figures, tmp_path
+):
     answers = [running.classify(PICTURE.read_bytes()) for _ in range(30)]
     assert [answer["status"] for answer in answers] == [200] * 30
-    same(answers[0]["results"][0], ask_here(PICTURE))
+    bundle = engine.copy_out("/srv/hyojo/params/emotion", tmp_path / "emotion")
+    same(answers[0]["results"][0], ask_here(PICTURE, str(bundle)))
     assert answers[0]["label"] == answers[0]["results"][0]["label"]
     last = answers[-20:]
     for stage in ("queue", "decode", "detect", "classify", "total"):
