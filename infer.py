@@ -87,8 +87,7 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
     try:
         for path, result in _with_progress(results, len(paths)):
             failed += result.error is not None
-            print(show(path, result), flush=sys.stdout.isatty())
-        sys.stdout.flush()
+            print(show(path, result), flush=True)
     except BrokenPipeError:  # the reader (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

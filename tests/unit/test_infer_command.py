@@ -1,0 +1,171 @@
+"""python infer.py PATH …: files and folders at once, as a person or a script calls it."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.conftest import PROJECT
+from tests.pictures import gradient, saved
+
+EMOTIONS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
+
+
+def _infer(
+    *arguments: object, folder: Path = PROJECT, **env: str
+) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(PROJECT / "infer.py"), *map(str, arguments)]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("HYOJO_")}
+    return subprocess.run(
+        command, cwd=folder, env={**clean, **env}, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory, face_jpeg: bytes, landscape_png: bytes) -> Path:
+    """Two faces, a landscape, a broken picture and a text."""
+    folder = tmp_path_factory.mktemp("album")
+    (folder / "b-face.jpg").write_bytes(face_jpeg)
+    (folder / "c-hills.png").write_bytes(landscape_png)
+    (folder / "d-broken.jpg").write_bytes(face_jpeg[:5000])
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "é face.jpg").write_bytes(face_jpeg)
+    return folder
+
+
+def test_json_gives_one_object_a_line_in_the_order_given(album: Path) -> None:
+    done = _infer("--json", album / "sub", album / "c-hills.png", album, "--batch-size", 2)
+    assert done.returncode == 1, "one image failed"
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    names = ["é face.jpg", "c-hills.png", "b-face.jpg", "c-hills.png", "d-broken.jpg", "é face.jpg"]
+    assert [Path(line["path"]).name for line in lines] == names
+    face, hills, same, _, broken, _ = lines
+    keys = {"path", "size", "label", "probability", "probabilities", "faces", "error"}
+    assert all(set(line) == keys for line in lines)
+    assert sorted(face["probabilities"]) == EMOTIONS and face["error"] is None
+    assert face["label"] == next(iter(face["probabilities"]))
+    assert {"box", "score", "label", "probability", "probabilities"} == set(face["faces"][0])
+    assert {**same, "path": ""} == {**face, "path": ""}
+    assert hills["label"] is None and hills["faces"] == [] and hills["error"] is None
+    assert broken["error"]["code"] == "image_broken" and broken["label"] is None
+
+
+def test_the_table_is_for_people(album: Path) -> None:
+    done = _infer(album)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4
+    assert "b-face.jpg" in lines[0] and "%" in lines[0]
+    assert lines[1].endswith("no face found")
+    assert "FAILED" in lines[2] and "truncated or damaged" in lines[2]
+    assert done.stderr.splitlines()[-1].startswith("4 images, 1 failed, ")
+    assert "Traceback" not in done.stderr
+
+
+def test_all_well_is_status_0_and_top_cuts(album: Path) -> None:
+    done = _infer(album / "b-face.jpg", "--json", "--top", 2, "--faces", "largest")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["probabilities"]) == 2
+    assert "1 image, 0 failed" in done.stderr
+
+
+def test_a_bundle_is_named_by_its_folder_too(album: Path, tmp_path: Path) -> None:
+    bundle = PROJECT / "params" / "emotion"
+    done = _infer(album / "b-face.jpg", "--model", bundle, "--processes", 1, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_whole_classifies_a_picture_without_a_face(album: Path) -> None:
+    done = _infer(album / "c-hills.png", "--json", "--faces", "whole")
+    assert json.loads(done.stdout)["label"] in EMOTIONS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere.jpg"], "There is no file or folder nowhere.jpg"),
+        (["docker"], "holds no image files"),
+        (["web/example.jpg", "--model", "smlie"], "There is no model bundle at"),
+        (["web/example.jpg", "--top", "0"], "takes a whole number from 1, not '0'"),
+        (["web/example.jpg", "--faces", "some"], "invalid choice: 'some'"),
+        (["web/example.jpg", "--batch-size", "x"], "takes a whole number from 1"),
+        (["web/example.jpg", "--nonsense"], "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_wrong_use_is_a_sentence_and_status_2(arguments: list[str], sentence: str) -> None:
+    done = _infer(*arguments)
+    assert done.returncode == 2 and done.stdout == ""
+    assert sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_help_names_every_option_with_its_default() -> None:
+    done = _infer("--help")
+    assert done.returncode == 0
+    for option in ("--model", "--faces", "--top", "--batch-size", "--processes", "--json"):
+        assert option in done.stdout
+    assert done.stdout.count("default") >= 5 and "python infer.py photo.jpg" in done.stdout
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(album: Path) -> None:
+    command = f"{sys.executable} {PROJECT / 'infer.py'} --json {album}"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -n 1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_it_with_a_word_and_no_process_is_left(tmp_path: Path) -> None:
+    _links(tmp_path, 2000, saved(gradient(600, 400), "PNG"))
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            str(PROJECT / "infer.py"),
+            "--json",
+            "--faces",
+            "all",
+            str(tmp_path / "in"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert children
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "stopped" in complaint and "Traceback" not in complaint
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_a_large_folder_takes_bounded_memory_and_keeps_its_order(tmp_path: Path) -> None:
+    # Links to one small file: the walk, the window and the order are those of so many images.
+    names = _links(tmp_path, 1500, saved(Image.new("RGB", (48, 48), "grey"), "JPEG"))
+    done = _infer("--json", "--faces", "whole", "--top", 1, tmp_path / "in")
+    assert done.returncode == 0, done.stderr
+    assert [Path(json.loads(line)["path"]).name for line in done.stdout.splitlines()] == names
+    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"largest process {peak_mb:.0f} MB")
+    assert peak_mb < 700
+
+
+def _links(folder: Path, count: int, data: bytes) -> list[str]:
+    """Fill `folder`/in with links to one image file; returns their names."""
+    (folder / "one.bin").write_bytes(data)
+    (folder / "in").mkdir()
+    names = [f"{number:05}.jpg" for number in range(count)]
+    for name in names:
+        (folder / "in" / name).symlink_to(folder / "one.bin")
+    return names
