@@ -64,6 +64,9 @@ def document(spec: SpecTree, app: Flask, max_images: int) -> dict[str, Any]:
     _tidy(tree)
     tree["components"]["schemas"]["ProblemDocument"]["properties"]["code"]["enum"] = list(PROBLEMS)
     tree["components"]["headers"] = _headers()
+    lists = tree["components"]["schemas"]["ImagesInJson"]["properties"]
+    for name in ("images", "urls"):
+        lists[name]["maxItems"] = max_images
     for path, operations in tree["paths"].items():
         for operation in operations.values():
             _complete(path, operation)
@@ -117,8 +120,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
             "name": "X-Request-Id",
             "in": "header",
             "required": False,
-            "description": "An id of your own for this request; another is made if it is unfit.",
-            "schema": {"type": "string", "maxLength": 64},
+            "description": "An id of your own, 1 to 64 of A-Z a-z 0-9 . _ -; an unfit one is replaced.",
+            "schema": {"type": "string"},
         }
     )
 
