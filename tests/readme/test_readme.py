@@ -1,0 +1,142 @@
+"""The README's commands do what the README says. `make` and docker have tests of their own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+
+from tests.conftest import PROJECT
+
+README = (PROJECT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```(?:\n\n```json\n(.*?)```)?", README, re.S)
+COMMANDS = [(text.strip(), answer.strip()) for kind, text, answer in BLOCKS if kind == "sh"]
+CURLS = [(command, answer) for command, answer in COMMANDS if "curl" in command]
+ELSEWHERE = ("make serve", "make test", "make image", "docker run")
+CHANGING = ("timings_ms", "request_id", "version")
+
+
+def _run(command: str, folder: Path, **env: str) -> "subprocess.CompletedProcess[str]":
+    """A README command in bash, `python` being the one that runs the tests."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        cwd=folder,
+        env={**os.environ, "PATH": path, **env},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def _close(told: Any, got: Any, where: str = "") -> None:
+    """The same structure and words; numbers within two hundredths, or two pixels in a box."""
+    if isinstance(told, dict):
+        assert list(told) == list(got), where
+        for key in told:
+            if key not in CHANGING:
+                _close(told[key], got[key], f"{where}.{key}")
+    elif isinstance(told, list):
+        assert len(told) == len(got), where
+        for number, (a, b) in enumerate(zip(told, got, strict=True)):
+            _close(a, b, f"{where}[{number}]")
+    elif isinstance(told, float):
+        assert got == pytest.approx(told, abs=2 if ".box" in where else 0.02), where
+    else:
+        assert told == got, where
+
+
+def test_every_command_of_the_readme_is_tested_somewhere() -> None:
+    known = ("curl", "python infer.py", "python train.py", *ELSEWHERE)
+    assert len(COMMANDS) >= 10
+    for command, _ in COMMANDS:
+        assert any(part in command for part in known), command
+
+
+@pytest.mark.parametrize(("command", "answer"), CURLS, ids=[c[:60] for c, _ in CURLS])
+def test_a_curl_example_gets_the_answer_it_shows(
+    command: str, answer: str, service_url: str
+) -> None:
+    asked = command.replace("http://127.0.0.1:8000", service_url).replace("curl", "curl -s")
+    done = _run(asked, PROJECT)
+    assert done.returncode == 0, done.stderr
+    got = json.loads(done.stdout)
+    if answer:
+        _close(json.loads(answer), got)
+    else:
+        assert got["results"][0]["faces"][0]["label"] == "happiness"
+
+
+@pytest.mark.parametrize("command", [c for c, _ in COMMANDS if c.startswith("python infer.py")])
+def test_an_infer_example_runs(command: str) -> None:
+    done = _run(command, PROJECT)
+    assert done.returncode == 0, done.stderr
+    assert "happiness" in done.stdout
+
+
+def test_training_on_own_folders_as_the_readme_says(tmp_path: Path) -> None:
+    (command,) = (c for c, _ in COMMANDS if c.startswith("python train.py --data mugs"))
+    for label, handle in (("with-handle", True), ("without", False)):
+        folder = tmp_path / "mugs" / label
+        folder.mkdir(parents=True)
+        for number in range(12):
+            _mug(number, handle).save(folder / f"{number}.png")
+    bundle = tmp_path / "params" / "mugs"
+    full = command.replace("train.py", str(PROJECT / "train.py"))
+    done = _run(
+        f"{full} --out {bundle} --runs {tmp_path / 'runs'} --image-size 48 --epochs 2", tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    infer = f"python {PROJECT / 'infer.py'} --json --model {bundle} mugs/without/0.png"
+    answer = json.loads(_run(infer, tmp_path).stdout)
+    assert set(answer["probabilities"]) == {"with-handle", "without"} and answer["faces"] == []
+
+
+@pytest.mark.data
+def test_training_on_jaffe_as_the_readme_says(data_folder: Path, tmp_path: Path) -> None:
+    (command,) = (c for c, _ in COMMANDS if c.startswith("python train.py --data path/to/jaffe"))
+    archive = data_folder / "jaffe.tar.gz"
+    if not archive.is_file():
+        pytest.skip(f"{archive} is not there: JAFFE is requested from Zenodo, record 3451524")
+    (tmp_path / "path" / "to").mkdir(parents=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path / "path" / "to", filter="data")
+    full = command.replace("train.py", str(PROJECT / "train.py"))
+    bundle, runs = tmp_path / "emotion", tmp_path / "runs"
+    done = _run(f"{full} --out {bundle} --runs {runs} --json", tmp_path)
+    assert done.returncode == 0, done.stderr
+    shipped = json.loads((PROJECT / "params" / "emotion" / "model.json").read_text())
+    trained = json.loads((bundle / "model.json").read_text())
+    assert trained["metrics"]["accuracy"] == pytest.approx(shipped["metrics"]["accuracy"], abs=0.03)
+    figure = f"{shipped['metrics']['accuracy']:.1%}".replace("%", " %")
+    assert figure in README, "the README's figure is the shipped bundle's"
+
+
+def test_the_settings_table_is_the_settings_own() -> None:
+    table = subprocess.run(
+        [sys.executable, "-m", "service.settings"], capture_output=True, text=True, cwd=PROJECT
+    ).stdout.strip()
+    assert table in README
+
+
+def test_every_file_the_documents_link_to_is_there() -> None:
+    for document in [PROJECT / "README.md", *PROJECT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            if not target.startswith("http"):
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def _mug(number: int, handle: bool) -> Image.Image:
+    image = Image.new("RGB", (96, 96), (200 - number, 190, 170))
+    draw = ImageDraw.Draw(image)
+    colour = (40 + 12 * number, 60, 120)
+    if handle:
+        draw.ellipse((50, 34, 82, 66), outline=colour, width=7)
+    draw.rectangle((24, 24, 62, 76), fill=colour)
+    return image
