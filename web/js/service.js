@@ -83,7 +83,7 @@ export class Service extends EventTarget {
   note(error) {
     if (!(error instanceof ServiceProblem)) throw error;
     if (error.code === 'unreachable') this.become('away', error.message);
-    else if (['not_ready', 'worker_unavailable', 'model_unavailable', 'shutting_down'].includes(error.code)) this.become('starting', error.message);
+    else if (['not_ready', 'worker_unavailable', 'shutting_down'].includes(error.code)) this.become('starting', error.message);
     else if (error.passing) this.become('busy', error.message);
     else return;
     if (this.state !== 'busy') void this.waitUntilReady();

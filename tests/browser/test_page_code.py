@@ -1,0 +1,92 @@
+"""The page's modules: types that hold, small functions that answer right, nothing inline."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+WEB = HERE.parents[1] / "web"
+TYPESCRIPT = "typescript@5.9.3"
+
+
+def test_types_hold(npx: str) -> None:
+    """`tsc --checkJs`, strict, over the JSDoc types. npx fetches the compiler the first time."""
+    got = subprocess.run(
+        [npx, "--yes", "--package", TYPESCRIPT, "tsc", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if got.returncode:
+        pytest.skip(f"{TYPESCRIPT} could not be fetched: {got.stderr.strip()[-200:]}")
+    run = subprocess.run(
+        [npx, "--yes", "--package", TYPESCRIPT, "tsc", "--project", str(HERE / "tsconfig.json")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stdout
+
+
+def test_no_script_style_or_handler_is_inline() -> None:
+    html = (WEB / "index.html").read_text()
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", html)
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", html))
+
+
+def test_nothing_comes_from_elsewhere() -> None:
+    for path in WEB.rglob("*"):
+        if path.suffix in (".html", ".css", ".js"):
+            text = (
+                path.read_text().replace("http://www.w3.org/", "").replace("http://127.0.0.1", "")
+            )
+            assert not re.search(r"https?://\w|@import ['\"u]|innerHTML", text), path.name
+
+
+@pytest.mark.parametrize(
+    ("module", "call", "expected"),
+    [
+        ("words", "percent(0.936)", "94 %"),
+        ("words", "percent(0.999)", ">99 %"),  # never "100 %" for what is not certain
+        ("words", "percent(0.001)", "<1 %"),
+        ("words", "percent(1)", "100 %"),
+        ("words", "percent(0)", "0 %"),
+        ("words", "milliseconds(4.44)", "4.4 ms"),
+        ("words", "milliseconds(44.4)", "44 ms"),
+        ("words", "count(1, 'second')", "1 second"),
+        ("words", "count(8, 'picture')", "8 pictures"),
+        ("api", "retryAfterSeconds('3')", 3),
+        ("api", "retryAfterSeconds('Sat, 01 Jan 2000 00:00:05 GMT', Date.UTC(2000, 0, 1))", 5),
+        ("api", "retryAfterSeconds('soon')", None),
+        ("api", "retryAfterSeconds(null)", None),
+        ("live-loop", "waitFor({retryAfterS: 3}, 1)", 3),
+        ("live-loop", "waitFor({retryAfterS: null}, 3)", 4),
+        ("live-loop", "waitFor({retryAfterS: 600}, 1)", 10),
+        ("intake", "firstEight([1, 2, 3]).taken", [1, 2, 3]),
+        ("intake", "firstEight([1, 2, 3, 4, 5, 6, 7, 8, 9]).taken", [1, 2, 3, 4, 5, 6, 7, 8]),
+        (
+            "about",
+            "facts({name: 'emotion', version: '1', network: 'face', input_size: 96, labels: ['a'], "
+            "protocol: {name: 'loso'}, metrics: {accuracy: 0.6123, images: 213}, licence: ''})"
+            ".map(([, text]) => text).slice(3)",
+            [
+                "people it had not seen: each person was left out once (loso)",
+                "in 61.2 % of 213 pictures",
+            ],
+        ),
+    ],
+)
+def test_small_functions(plain_page: Any, module: str, call: str, expected: Any) -> None:
+    name = call.split("(")[0]
+    code = f"async () => {{ const {{ {name} }} = await import('/js/{module}.js'); return {call}; }}"
+    assert plain_page.evaluate(code) == expected
+
+
+@pytest.fixture(scope="module")
+def plain_page(browser: Any, service_url: str) -> Any:
+    page = browser.new_page()
+    page.goto(service_url)
+    return page
