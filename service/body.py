@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import binascii
 import io
-import socket
-import time
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -25,6 +25,7 @@ FIELD = "image"
 RAW_TYPES = "image/*, application/octet-stream, multipart/form-data or application/json"
 _DRAIN_S = 2.0
 """How long a body that is refused is still read, so that its sender sees the answer."""
+_DRAIN_BYTES = 64 * 1024
 _PARAMETERS = ("model", "top", "faces")
 _MEGABYTE = 1024 * 1024
 
@@ -37,38 +38,37 @@ class Limits:
         body_bytes: the whole body.
         image_bytes: one image.
         images: how many images.
-        body_s: seconds for the whole body to arrive.
     """
 
     body_bytes: int
     image_bytes: int
     images: int
-    body_s: float
+
+
+class _Arrival(threading.local):
+    """This thread's way to say how long what still comes of a body may take; the server sets it."""
+
+    allow: Callable[[float], None] = staticmethod(lambda _seconds: None)
+
+
+arrival = _Arrival()
 
 
 class BoundedBody(io.RawIOBase):
-    """`wsgi.input` with a limit on bytes and on time, whatever length the client declared.
+    """`wsgi.input` with a limit on its bytes, whatever length the client declared.
 
     Args:
-        source: the server's stream; it ends where the body ends.
-        limits: bytes and seconds.
+        source: the server's stream; it ends where the body ends, or when its time is over.
+        limits: of bytes.
         declared: Content-Length, None for a chunked body.
-        connection: the client's socket, to bound the wait for its next bytes; None leaves it.
     """
 
-    def __init__(
-        self,
-        source: IO[bytes],
-        limits: Limits,
-        declared: int | None,
-        connection: socket.socket | None,
-    ) -> None:
+    def __init__(self, source: IO[bytes], limits: Limits, declared: int | None) -> None:
         super().__init__()
         self._source = source
         self._limits = limits
         self._declared = declared
-        self._connection = connection
-        self._ends = time.monotonic() + limits.body_s
+        self._ended = False
         self.taken = 0
 
     def readable(self) -> bool:
@@ -103,11 +103,13 @@ class BoundedBody(io.RawIOBase):
         Closing with unread bytes resets the connection, and the client would see that instead of
         the answer.
         """
-        self._ends = min(self._ends, time.monotonic() + _DRAIN_S)
+        if self._ended:
+            return
+        arrival.allow(_DRAIN_S)
         dropped = 0
         try:
             while dropped < 2 * self._limits.body_bytes:
-                data = self._receive(_MEGABYTE)
+                data = self._receive(_DRAIN_BYTES)
                 dropped += len(data)
                 if not data:
                     return
@@ -115,26 +117,16 @@ class BoundedBody(io.RawIOBase):
             return
 
     def _receive(self, size: int) -> bytes:
-        if size == 0:
-            return b""
         try:
-            if self._connection is None:
-                return self._source.read(size)
-            left = self._ends - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self._connection.settimeout(left)
-            try:
-                return self._source.read(min(size, _MEGABYTE))
-            finally:
-                self._connection.settimeout(None)
+            return self._source.read(size)
         except TimeoutError:
+            self._ended = True
             raise ApiError(
                 "body_timeout",
-                f"The body did not arrive within {self._limits.body_s:g} s. "
-                "Send smaller images, or use a faster connection.",
+                "The body did not arrive in time. Send smaller images, or use a faster connection.",
             ) from None
         except Exception as error:  # the server's own errors: bad chunks, a client that left
+            self._ended = True
             raise ApiError(
                 "bad_request", "The body breaks off or is framed wrongly. Send the request again."
             ) from error
@@ -184,7 +176,7 @@ def bound(request: Request, limits: Limits) -> BoundedBody:
         # Not under gunicorn: a stream that ends by itself must be made from the length.
         source = io.BytesIO(source.read(min(declared or 0, limits.body_bytes + 1)))
         environ["wsgi.input_terminated"] = True
-    body = BoundedBody(source, limits, declared, environ.get("gunicorn.socket"))
+    body = BoundedBody(source, limits, declared)
     environ["wsgi.input"] = body
     return body
 

@@ -106,6 +106,11 @@ PROBLEMS: dict[str, Problem] = {
     "image_broken": Problem(
         422, "The image is broken", "It begins like an image but is cut short or damaged."
     ),
+    "head_too_large": Problem(
+        431,
+        "The address or the headers are too large",
+        "The first line of a request has at most 4,094 bytes, a header 8,190.",
+    ),
     # The service.
     "internal": Problem(
         500, "The service made a mistake", "It is in the log under the request id. Report it."

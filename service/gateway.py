@@ -42,7 +42,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         body_bytes=settings.max_body_bytes,
         image_bytes=settings.max_image_bytes,
         images=settings.max_images,
-        body_s=settings.body_timeout_s,
     )
     client = WorkerClient(settings.worker)
     metrics = Metrics(lambda: _status_or_none(client))

@@ -19,6 +19,7 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from service import logs
 from service.errors import SettingsError
+from service.http_worker import GatewayWorker
 from service.settings import load_settings
 
 try:
@@ -47,7 +48,8 @@ class GunicornLog(Logger):  # type: ignore[misc]
 logs.configure(_settings.log_level, _settings.log_format, "gateway")
 
 bind = f"{_host}:{_settings.port}"
-worker_class = "gthread"
+GatewayWorker.body_s = _settings.body_timeout_s
+worker_class = GatewayWorker
 workers = _settings.gateway_processes
 threads = _settings.gateway_threads
 worker_connections = 2000

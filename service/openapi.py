@@ -16,7 +16,7 @@ from service import __version__
 from service.errors import PROBLEMS, ApiError, problem_document
 from service.schemas import ImagesInJson, ProblemDocument
 
-_ANYWHERE = ("bad_request", "internal")
+_ANYWHERE = ("bad_request", "head_too_large", "internal")
 _CODES = {
     "/classify": tuple(
         code for code in PROBLEMS if code not in ("not_found", "method_not_allowed")
@@ -120,7 +120,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
             "name": "X-Request-Id",
             "in": "header",
             "required": False,
-            "description": "An id of your own, 1 to 64 of A-Z a-z 0-9 . _ -; an unfit one is replaced.",
+            "description": "An id of your own: 1 to 64 of A-Z a-z 0-9 . _ - and no other.",
             "schema": {"type": "string"},
         }
     )
