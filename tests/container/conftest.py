@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine import PROJECT, Container, Engine, docker, environment
+
+from tests.container.engine import PROJECT, Container, Engine, docker, environment
 
 FIGURES: dict[str, float] = {}
 

@@ -5,7 +5,15 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from engine import PROJECT, Container, compose_command, environment, free_port, wait_until
+
+from tests.container.engine import (
+    PROJECT,
+    Container,
+    compose_command,
+    environment,
+    free_port,
+    wait_until,
+)
 
 pytestmark = pytest.mark.container
 

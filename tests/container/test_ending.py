@@ -4,7 +4,8 @@ import threading
 import time
 
 import pytest
-from engine import PROJECT, Container, Engine, wait_until
+
+from tests.container.engine import PROJECT, Container, Engine, wait_until
 
 pytestmark = pytest.mark.container
 

@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-from engine import Container, Engine, wait_until
+
+from tests.container.engine import Container, Engine, wait_until
 
 pytestmark = pytest.mark.container
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from engine import PROJECT, Engine, docker
+
+from tests.container.engine import PROJECT, Engine, docker
 
 pytestmark = pytest.mark.container
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from engine import PROJECT, Container, Engine
+
+from tests.container.engine import PROJECT, Container, Engine
 
 pytestmark = pytest.mark.container
 
