@@ -21,13 +21,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from models.errors import BundleError, DataError, HyojoError, UsageError
-from models.framework import Interrupted, interrupt_on_signals  # Paddle's import settles here
-from models import bundle, datasets, pictures, shipping
+from models import datasets, pictures, shipping
 from models.console import Console, duration
 from models.descent import OPTIMIZERS
+from models.errors import BundleError, DataError, HyojoError, UsageError
 from models.evaluation import PROTOCOLS, resolve
 from models.experiment import evaluate, ship
+from models.framework import Interrupted, interrupt_on_signals  # Paddle's import settles here
 from models.recipes import Wishes, faces_wanted, recipe
 from models.runs import Run
 from models.training import Trainer
@@ -42,69 +42,145 @@ def arguments() -> argparse.ArgumentParser:
     )
     usual = Wishes()
     paths = parser.add_argument_group("data and paths")
-    paths.add_argument("--data", type=Path, required=True, metavar="DIR",
-                       help="folder with the images; the set may lie deeper inside (required)")
-    paths.add_argument("--layout", choices=datasets.LAYOUTS, default="auto",
-                       help="how the images are laid out: folders is one folder a class, with "
-                       "train/, val/ and test/ above them or not (default: auto, detected)")
-    paths.add_argument("--name", help="of the model (default: emotion for jaffe and fer2013, "
-                       "smile for genki4k, else the folder's name)")
-    paths.add_argument("--out", type=Path, metavar="DIR",
-                       help="where the bundle goes (default: params/NAME of this project)")
-    paths.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR",
-                       help="where the run is kept for --resume (default: runs)")
+    paths.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder with the images; the set may lie deeper inside (required)",
+    )
+    paths.add_argument(
+        "--layout",
+        choices=datasets.LAYOUTS,
+        default="auto",
+        help="how the images are laid out: folders is one folder a class, with "
+        "train/, val/ and test/ above them or not (default: auto, detected)",
+    )
+    paths.add_argument(
+        "--name",
+        help="of the model (default: emotion for jaffe and fer2013, "
+        "smile for genki4k, else the folder's name)",
+    )
+    paths.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where the bundle goes (default: params/NAME of this project)",
+    )
+    paths.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="where the run is kept for --resume (default: runs)",
+    )
     net = parser.add_argument_group("network")
-    net.add_argument("--network", metavar="NAME",
-                     help="face_cnn, mobilenet_face, or a PaddleClas network by name such as "
-                     "PPLCNet_x1_0, MobileNetV3_small_x1_0, ResNet18, ResNet50, VGG16, VGG19, "
-                     "InceptionV3 or DenseNet121 (default: the --init bundle's; else face_cnn "
-                     "for faces and PPLCNet_x1_0 for whole images)")
-    net.add_argument("--init", default="auto", metavar="BUNDLE",
-                     help="bundle to take weights from; its head is replaced where labels differ; "
-                     "none starts from nothing (default: auto, params/face where faces are cut)")
-    net.add_argument("--freeze", metavar="none|all|N",
-                     help="none trains everything, all only the head, N the head and the last N "
-                     "stages (default: all with --init, none without)")
-    net.add_argument("--head", choices=("lda", "softmax"),
-                     help="lda: closed formula on frozen features, needs no epochs; softmax: by "
-                     "gradient (default: lda with --freeze all, else softmax)")
-    net.add_argument("--faces", choices=("auto", "yes", "no"), default="auto",
-                     help="find, align and cut faces, or use whole images (default: auto, faces "
-                     "for face sets and for folders whose images nearly all show a large face)")
-    net.add_argument("--image-size", type=int, metavar="PIXELS",
-                     help="side of the network's input (default: the bundle's or the network's)")
+    net.add_argument(
+        "--network",
+        metavar="NAME",
+        help="face_cnn, mobilenet_face, or a PaddleClas network by name such as "
+        "PPLCNet_x1_0, MobileNetV3_small_x1_0, ResNet18, ResNet50, VGG16, VGG19, "
+        "InceptionV3 or DenseNet121 (default: the --init bundle's; else face_cnn "
+        "for faces and PPLCNet_x1_0 for whole images)",
+    )
+    net.add_argument(
+        "--init",
+        default="auto",
+        metavar="BUNDLE",
+        help="bundle to take weights from; its head is replaced where labels differ; "
+        "none starts from nothing (default: auto, params/face where faces are cut)",
+    )
+    net.add_argument(
+        "--freeze",
+        metavar="none|all|N",
+        help="none trains everything, all only the head, N the head and the last N "
+        "stages (default: all with --init, none without)",
+    )
+    net.add_argument(
+        "--head",
+        choices=("lda", "softmax"),
+        help="lda: closed formula on frozen features, needs no epochs; softmax: by "
+        "gradient (default: lda with --freeze all, else softmax)",
+    )
+    net.add_argument(
+        "--faces",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="find, align and cut faces, or use whole images (default: auto, faces "
+        "for face sets and for folders whose images nearly all show a large face)",
+    )
+    net.add_argument(
+        "--image-size",
+        type=int,
+        metavar="PIXELS",
+        help="side of the network's input (default: the bundle's or the network's)",
+    )
     steps = parser.add_argument_group("training")
-    steps.add_argument("--epochs", type=int, default=usual.epochs,
-                       help="at most this many (default: %(default)s)")
-    steps.add_argument("--batch-size", type=int, default=usual.batch_size,
-                       help="images a step (default: %(default)s)")
-    steps.add_argument("--lr", type=float, help="highest learning rate (default: 0.0002 for open "
-                       "stages with --init, else 0.001)")
-    steps.add_argument("--optimizer", choices=OPTIMIZERS, default=usual.optimizer,
-                       help="(default: %(default)s)")
-    steps.add_argument("--weight-decay", type=float, default=usual.weight_decay,
-                       help="(default: %(default)s)")
-    steps.add_argument("--label-smoothing", type=float, default=usual.label_smoothing,
-                       help="(default: %(default)s)")
-    steps.add_argument("--copies", type=int, default=usual.copies,
-                       help="jittered copies of each crop a frozen trunk sees (default: "
-                       "%(default)s)")
-    steps.add_argument("--patience", type=int, default=usual.patience,
-                       help="epochs without a better validation loss before the end; 0 never ends "
-                       "early (default: %(default)s)")
-    steps.add_argument("--seed", type=int, default=usual.seed,
-                       help="the same seed gives the same figures on the same machine (default: "
-                       "%(default)s)")
+    steps.add_argument(
+        "--epochs", type=int, default=usual.epochs, help="at most this many (default: %(default)s)"
+    )
+    steps.add_argument(
+        "--batch-size",
+        type=int,
+        default=usual.batch_size,
+        help="images a step (default: %(default)s)",
+    )
+    steps.add_argument(
+        "--lr",
+        type=float,
+        help="highest learning rate (default: 0.0002 for open stages with --init, else 0.001)",
+    )
+    steps.add_argument(
+        "--optimizer", choices=OPTIMIZERS, default=usual.optimizer, help="(default: %(default)s)"
+    )
+    steps.add_argument(
+        "--weight-decay", type=float, default=usual.weight_decay, help="(default: %(default)s)"
+    )
+    steps.add_argument(
+        "--label-smoothing",
+        type=float,
+        default=usual.label_smoothing,
+        help="(default: %(default)s)",
+    )
+    steps.add_argument(
+        "--copies",
+        type=int,
+        default=usual.copies,
+        help="jittered copies of each crop a frozen trunk sees (default: %(default)s)",
+    )
+    steps.add_argument(
+        "--patience",
+        type=int,
+        default=usual.patience,
+        help="epochs without a better validation loss before the end; 0 never ends "
+        "early (default: %(default)s)",
+    )
+    steps.add_argument(
+        "--seed",
+        type=int,
+        default=usual.seed,
+        help="the same seed gives the same figures on the same machine (default: %(default)s)",
+    )
     run = parser.add_argument_group("protocol and output")
-    run.add_argument("--protocol", choices=PROTOCOLS, default="auto",
-                     help="what is measured before the model is trained on everything: holdout "
-                     "keeps 20%% (or the set's own test part), kfold is random 10-fold, loso "
-                     "leaves one subject out (default: auto, loso for jaffe, holdout where there "
-                     "is a test part, else none)")
-    run.add_argument("--resume", action="store_true",
-                     help="go on with the run that was broken off (default: start over)")
-    run.add_argument("--json", action="store_true",
-                     help="print the result as one JSON object (default: a few lines)")
+    run.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        default="auto",
+        help="what is measured before the model is trained on everything: holdout "
+        "keeps 20%% (or the set's own test part), kfold is random 10-fold, loso "
+        "leaves one subject out (default: auto, loso for jaffe, holdout where there "
+        "is a test part, else none)",
+    )
+    run.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run that was broken off (default: start over)",
+    )
+    run.add_argument(
+        "--json",
+        action="store_true",
+        help="print the result as one JSON object (default: a few lines)",
+    )
     return parser
 
 
@@ -137,7 +213,8 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
     faces = faces_wanted(dataset, options.faces)
     console.say(shipping.described(dataset, faces, protocol))
     chosen, cut = recipe(_wishes(options), faces, dataset.labels, len(dataset.samples))
-    run = Run(options.runs / name, shipping.settings(dataset, chosen, cut, protocol), options.resume)
+    fixed = shipping.settings(dataset, chosen, cut, protocol)
+    run = Run(options.runs / name, fixed, options.resume)
     with console.steps(len(dataset.samples), "images") as steps:
         held = pictures.read(dataset, cut, chosen.input.size, steps.tick,
                              whole_if_faceless=dataset.layout == "fer2013")  # fmt: skip

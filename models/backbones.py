@@ -14,7 +14,7 @@ from models.errors import UsageError
 from models.framework import paddle
 from models.networks import OWN, Advice, suggestion
 
-nn = paddle.nn
+nn: Any = paddle.nn
 
 # The ones to offer; any other constructor that PaddleClas exports is taken as well.
 NAMES = (

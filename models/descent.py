@@ -90,11 +90,12 @@ def optimizer_for(name: str, parameters: list[Any], schedule: Schedule) -> Any:
 def descend(
     model: Any, task: Task, fit: Fit, schedule: Schedule, run: Run, console: Console
 ) -> None:
-    """Train `model` in place; afterwards it holds the best state, and its checkpoint is on disk.
+    """Train `model` in place; afterwards it holds the best state, its checkpoint is on disk.
 
-    `fit` is filled as it goes, so that who breaks in finds the best state so far. Without a validation part the last state is the best. A fit that was broken off goes on from
-    its last checkpoint and gives the same figures as an unbroken one: every draw is named by seed,
-    fit and epoch.
+    `fit` is filled as it goes, so that who breaks in finds the best state so far. Without a
+    validation part the last state is the best. A fit that was broken off goes on from its last
+    checkpoint and gives the same figures as an unbroken one: every draw is named by seed, fit and
+    epoch.
     """
     parameters = [p for p in model.parameters() if not p.stop_gradient]
     optimizer = optimizer_for(schedule.optimizer, parameters, schedule)
@@ -172,10 +173,9 @@ def _judge(model: Any, task: Task, row: dict[str, float], fit: Fit, epoch: int) 
 
 
 def _patience_is_out(fit: Fit, schedule: Schedule) -> bool:
-    late = len(fit.history) - fit.best_epoch
-    return schedule.patience > 0 and "val_loss" in fit.history[-1:][0] and late >= (
-        schedule.patience
-    ) if fit.history else False
+    if schedule.patience < 1 or not fit.history or "val_loss" not in fit.history[-1]:
+        return False
+    return len(fit.history) - fit.best_epoch >= schedule.patience
 
 
 def _line(task: Task, epoch: int, row: dict[str, float]) -> str:

@@ -14,7 +14,7 @@ from models.framework import paddle
 from models.networks import Classifier, build, fold_batch_norm
 from models.weights import set_state, state_of
 
-nn = paddle.nn
+nn: Any = paddle.nn
 
 TOLERANCE = 1e-4  # largest difference of a probability between the network and its export
 

@@ -21,7 +21,7 @@ _TAKEN = ("SIGTERM", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGINT
 
 
 def _import_quietly() -> Any:
-    handlers = {name: signal.getsignal(getattr(signal, name)) for name in _TAKEN}
+    handlers: dict[str, Any] = {name: signal.getsignal(getattr(signal, name)) for name in _TAKEN}
     root = logging.getLogger()
     before = list(root.handlers)
     with warnings.catch_warnings():
@@ -29,8 +29,8 @@ def _import_quietly() -> Any:
         import paddle
     for handler in [handler for handler in root.handlers if handler not in before]:
         root.removeHandler(handler)
-    for name, handler in handlers.items():
-        _restore(getattr(signal, name), handler)
+    for name, taken in handlers.items():
+        _restore(getattr(signal, name), taken)
     return paddle
 
 
@@ -42,7 +42,7 @@ def _restore(number: int, handler: Any) -> None:
         return
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - a wish, not an error
     """The person asked for the end (Ctrl-C or a TERM signal)."""
 
 

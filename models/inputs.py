@@ -1,4 +1,4 @@
-"""What a network is fed: images cut anew each epoch, or features of a frozen trunk cut beforehand."""
+"""What a network is fed: images cut anew each epoch, or features of a frozen trunk."""
 
 import zlib
 from collections.abc import Callable
@@ -63,8 +63,7 @@ class FeatureInputs:
         return np.asarray(self.values[copy, indices])
 
     def standardised(self, train: np.ndarray) -> tuple["FeatureInputs", np.ndarray, np.ndarray]:
-        """The same with mean 0 and deviation 1 over the training part, with that mean and deviation.
-        """
+        """The same with mean 0 and deviation 1 over the training part; and these two, (D,)."""
         rows = self.values[:, train].reshape(-1, self.values.shape[-1])
         mean, spread = rows.mean(axis=0), rows.std(axis=0)
         spread = spread + 1e-3 * np.sqrt((spread**2).mean()) + 1e-12

@@ -1,20 +1,20 @@
 """Networks by name: what can be trained, how it is cut into stages, and how it starts.
 
 Every network is a `Classifier`: a trunk of stages, a pooling that may keep some of the place, and a
-linear head. Two trunks are our own (`face_cnn`, `mobilenet_face`); the others are PaddleClas's by name.
+linear head. Two trunks are our own (`face_cnn`, `mobilenet_face`); the others are PaddleClas's.
 """
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from models.errors import UsageError
 from models.framework import paddle
 
-nn = paddle.nn
+nn: Any = paddle.nn
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class NetworkSpec:
     Attributes:
         name: a name `build` knows.
         options: the trunk's own settings (for `mobilenet_face` how many `pairs`).
-        pool: rows and columns of the feature map that stay apart; (2, 1) keeps eyes and mouth apart.
+        pool: rows and columns of the map that stay apart; (2, 1) keeps eyes and mouth apart.
         dropout: share of the pooled features that is dropped in training.
     """
 
@@ -55,7 +55,7 @@ class Advice:
     """What a network wants when nobody says otherwise."""
 
     size: int
-    color: str
+    color: Literal["rgb", "bgr", "gray"]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
 

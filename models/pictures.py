@@ -189,7 +189,7 @@ def _shrunk(
     moved = replace(
         face,
         box=((x - low[0]) * factor, (y - low[1]) * factor, width * factor, height * factor),
-        landmarks=tuple(((px - low[0]) * factor, (py - low[1]) * factor) for px, py in marks),
+        landmarks=tuple(map(tuple, (marks - low) * factor)),  # type: ignore[arg-type]
     )
     return _resized(part, factor), moved
 

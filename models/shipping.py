@@ -1,4 +1,4 @@
-"""From a trained network to a bundle on disk: the record of how it was made, export, weights, report."""
+"""From a trained network to a bundle on disk: export, weights, report, and how it was made."""
 
 import dataclasses
 import hashlib

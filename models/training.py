@@ -23,7 +23,7 @@ from models.pictures import Pictures
 from models.runs import Run
 from models.weights import seeded, set_state, start_from, state_of
 
-_INNER_FOLDS = 5
+_INNER_FOLDS = 10  # one subject each where there are ten or fewer
 _REFIT_BELOW = 2000  # images; with fewer, the validation part is too dear to leave out of the end
 
 
@@ -134,7 +134,7 @@ class Trainer:
         return network
 
     def features(self, network: Classifier) -> FeatureInputs:
-        """Features of the whole set, made on first use; the frozen trunk is the same in all folds."""
+        """Features of the whole set, made on first use; the frozen trunk is one for all folds."""
         if self._features is None:
             count, copies = len(self.pictures), self.recipe.copies
             with self._console.steps(count * (1 + copies), "features") as steps:
