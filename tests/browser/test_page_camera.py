@@ -227,7 +227,7 @@ def test_plain_http_from_another_host_says_what_to_do(
     page.wait_for_selector("#live[data-state=failed]")
     note = page.locator("#live-note").inner_text()
     assert "https" in note and f"http://127.0.0.1:{port}/" in note
-    page.get_by_role("button", name="Stop the camera").click()
+    page.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="Try the example").click()
     page.wait_for_selector(".card[data-state=done]")
 

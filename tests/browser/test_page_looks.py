@@ -60,7 +60,6 @@ def test_keyboard_alone_goes_from_top_to_result(page: Any, shots: Path) -> None:
         "zone",
         "camera",
         "example",
-        "Figures of each class",
         "All figures of the models",
         "How to call it",
     ]
@@ -71,15 +70,8 @@ def test_keyboard_alone_goes_from_top_to_result(page: Any, shots: Path) -> None:
         page.keyboard.press("Tab")
         order.append(focused(page))
         outline = page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
-        assert outline != "none", f"the focus on {order[-1]} can be seen"
-    assert order == [
-        "Skip to the results",
-        "zone",
-        "camera",
-        "example",
-        "All figures of the models",
-        "How to call it",
-    ]
+        assert outline != "none", f"the focus on {order[-1][:40]} after {order[:-1]} can be seen"
+    assert order == stops
     page.locator("#example").focus()
     page.keyboard.press("Space")
     page.wait_for_selector(".card[data-state=done]")
@@ -87,9 +79,13 @@ def test_keyboard_alone_goes_from_top_to_result(page: Any, shots: Path) -> None:
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 def test_drop_zone_opens_the_chooser_by_key(page: Any, key: str) -> None:
+    opened: list[Any] = []
+    page.on("filechooser", lambda chooser: opened.append(chooser))
     page.locator("#zone").focus()
-    with page.expect_file_chooser():
-        page.keyboard.press(key)
+    page.wait_for_timeout(300)  # Chromium learns of the listener aside from the keys
+    page.keyboard.press(key)
+    page.wait_for_timeout(300)
+    assert len(opened) == 1
 
 
 @pytest.mark.parametrize("width", [320, 360, 390])

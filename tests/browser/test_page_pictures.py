@@ -52,7 +52,7 @@ def test_example_button_names_the_expression_with_a_bar_for_each_class(
     assert word in LABELS and set(names) == LABELS and names[0] == word
     assert re.fullmatch(r">?\d+ %", page.locator(".results .reading-sure").inner_text())
     assert percentages(page) == sorted(percentages(page), reverse=True)
-    assert "find faces" in page.locator(".results .timing").inner_text()
+    assert "find\u00a0faces" in page.locator(".results .timing").inner_text()
     assert word in page.locator("#status").inner_text(), "the outcome is spoken too"
     page.screenshot(path=shots / "example.png", full_page=True)
 

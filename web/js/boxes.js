@@ -34,7 +34,7 @@ export class Boxes {
       element.style.width = share(width, size.width);
       element.style.height = share(height, size.height);
       element.toggleAttribute('data-low', y / size.height < 0.12);
-      element.toggleAttribute('data-right', left / size.width > 0.7);
+      element.toggleAttribute('data-right', (left + width / 2) / size.width > 0.6);
       element.toggleAttribute('data-chosen', index === chosen);
       tint(element, face.label);
       const word = face.label === null ? 'face' : plain(face.label);

@@ -189,6 +189,8 @@ export class LiveView {
     if (this.section.getAttribute('data-state') !== state) this.section.setAttribute('data-state', state);
     if (this.note.textContent !== sentence) this.note.textContent = sentence;
     this.curtain.hidden = state === 'live';
-    byId('resume', HTMLButtonElement).hidden = state !== 'paused' && state !== 'failed';
+    const off = state === 'paused' || state === 'failed';
+    byId('resume', HTMLButtonElement).hidden = !off;
+    byId('stop-word', HTMLElement).textContent = off ? 'Close' : 'Stop the camera';
   }
 }

@@ -15,5 +15,7 @@ export function tellTimings(timings, roundTripMs) {
     const value = timings[key];
     return value === undefined ? [] : [`${name} ${milliseconds(value)}`];
   });
-  return `${stages.join(' · ')} · there and back ${milliseconds(roundTripMs)}`;
+  return [...stages, `there and back ${milliseconds(roundTripMs)}`]
+    .map((stage) => stage.replaceAll(' ', '\u00a0')) // lines break between stages only
+    .join(' · ');
 }
