@@ -22,10 +22,8 @@ help: ## List what can be made
 serve: $(VENV)/.installed ## Serve in the foreground until Ctrl-C
 	@exec $(BIN)/python -m service
 
-test: $(VENV)/.installed-test ## Check style and types, then run every test; ARGS go to pytest
+test: $(VENV)/.installed-test ## Run every test, style and types among them; ARGS go to pytest
 	@tools/packages chromium fonts-dejavu-core || [ -z "$$CI" ]
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.installed-test ## Check style and types only
