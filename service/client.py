@@ -35,6 +35,17 @@ class Patience:
     status_s: float = 0.5
 
 
+class _Line:
+    """A thread's socket; it closes when its thread ends."""
+
+    def __init__(self, sock: zmq.Socket[bytes]) -> None:
+        self.socket = sock
+        self.pid = os.getpid()
+
+    def __del__(self) -> None:
+        self.socket.close(linger=0)
+
+
 class WorkerClient:
     """Asks the worker.
 
@@ -84,6 +95,14 @@ class WorkerClient:
             raise self._foreign()
         return reply
 
+    def close(self) -> None:
+        """Close all threads' sockets; for when nobody asks any more."""
+        with self._lock:
+            if self._context is not None and self._pid == os.getpid():
+                self._context.destroy(linger=0)
+            self._context = None
+        self._local = threading.local()
+
     def _ask(
         self,
         request: ClassifyRequest | StatusRequest,
@@ -126,17 +145,17 @@ class WorkerClient:
 
     def _socket(self, connect_s: float) -> zmq.Socket[bytes]:
         """This thread's socket, connected or still connecting."""
-        sock: zmq.Socket[bytes] | None = getattr(self._local, "socket", None)
-        if sock is None or getattr(self._local, "pid", 0) != os.getpid():
+        line: _Line | None = getattr(self._local, "line", None)
+        if line is None or line.pid != os.getpid():
             sock = self._context_of_process().socket(zmq.DEALER)
             sock.set(zmq.LINGER, 0)
             # Nothing is queued for a worker that is not there: a send waits, then fails.
             sock.set(zmq.IMMEDIATE, 1)
             sock.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
             sock.connect(self._endpoint)
-            self._local.socket, self._local.pid = sock, os.getpid()
-        sock.set(zmq.SNDTIMEO, int(connect_s * 1000))
-        return sock
+            line = self._local.line = _Line(sock)
+        line.socket.set(zmq.SNDTIMEO, int(connect_s * 1000))
+        return line.socket
 
     def _context_of_process(self) -> zmq.Context[zmq.Socket[bytes]]:
         with self._lock:
@@ -146,10 +165,7 @@ class WorkerClient:
             return self._context
 
     def _drop(self) -> None:
-        sock: zmq.Socket[bytes] | None = getattr(self._local, "socket", None)
-        self._local.socket = None
-        if sock is not None:
-            sock.close(linger=0)
+        self._local.line = None
 
     def _absent(self) -> ApiError:
         return ApiError(
