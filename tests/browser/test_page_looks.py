@@ -1,10 +1,13 @@
 """The page as it is met: with the keyboard, on a phone, in the dark, without motion, by ear."""
 
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.conftest import Launcher
 
 WEAK_TEXT = """() => {
   const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
@@ -215,22 +218,28 @@ def test_chooser_appears_for_two_models_and_reads_again(
     assert any("model=second" in url for url in asked)
 
 
-def test_without_a_worker_the_page_says_so(browser: Any, open_page: Callable[..., Any]) -> None:
-    """Interception again: the real gateway answers like this while its worker starts."""
-
-    def before(page: Any) -> None:
-        page.route(
-            "**/readyz",
-            lambda route: route.fulfill(
-                status=503,
-                headers={"Content-Type": "application/problem+json"},
-                body='{"code": "not_ready", "detail": "The worker is still warming up."}',
-            ),
-        )
-
-    page = open_page(browser, before=before, ready=False)
-    page.wait_for_selector("#service[data-state=starting]")
-    page.locator("#trouble", has_text="still warming up").wait_for()
-    page.unroute("**/readyz")
+def test_page_waits_for_a_worker_that_starts_later(
+    browser: Any, open_page: Callable[..., Any], launch: Launcher, shots: Path
+) -> None:
+    """A real gateway on its own, then a real worker."""
+    serve = ("-c", "python:service.gunicorn_conf", "service.gateway:create_app()")
+    gateway = launch("-m", "gunicorn", *serve)
+    gateway.wait_for(lambda: answers(f"{gateway.url}/livez"), "the gateway")
+    page = open_page(browser, url=gateway.url, ready=False)
+    page.locator("#trouble", has_text="tries again by itself").wait_for()
+    assert page.locator("#service").inner_text() == "Warming up"
+    page.screenshot(path=shots / "no-worker.png")
+    launch("infer.py", worker=gateway.endpoint)
     page.wait_for_selector("#service[data-state=ready]")
     assert page.locator("#trouble").inner_text() == ""
+    page.get_by_role("button", name="Try the example").click()
+    page.wait_for_selector(".card[data-state=done]")
+    page.context.close()  # before the service ends
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except OSError:
+        return False

@@ -190,6 +190,19 @@ def test_too_large_says_so_instead_of_a_lost_connection(
     assert "larger than" in card.locator(".reading-note").inner_text()
 
 
+def test_file_that_has_gone_is_not_taken_for_a_lost_server(
+    page: Any, pictures: dict[str, Path], tmp_path: Path
+) -> None:
+    fleeting = tmp_path / "fleeting.png"
+    fleeting.write_bytes(pictures["no-face.png"].read_bytes())
+    page.set_input_files("#chooser", fleeting)
+    wait_done(page)
+    fleeting.unlink()
+    page.get_by_role("button", name="Read the whole picture").click()
+    page.wait_for_selector(".card[data-code=unreadable_file]")
+    assert "cannot read the file" in page.locator(".reading-note:visible").inner_text()
+
+
 def test_no_face_offers_to_read_the_whole_picture(
     page: Any, pictures: dict[str, Path], shots: Path
 ) -> None:
@@ -200,6 +213,8 @@ def test_no_face_offers_to_read_the_whole_picture(
     page.get_by_role("button", name="Read the whole picture").click()
     page.wait_for_selector(".card[data-state=done]")
     assert page.locator(".reading-word:visible").inner_text() in LABELS
+    tag, mat = page.locator(".box-tag").bounding_box(), page.locator(".mat:visible").bounding_box()
+    assert mat["y"] <= tag["y"] and tag["y"] + tag["height"] <= mat["y"] + mat["height"]
 
 
 def test_each_of_two_faces_can_be_read_with_the_keyboard(

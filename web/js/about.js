@@ -21,10 +21,12 @@ export function showAbout(service) {
   chooser.addEventListener('change', () => service.choose(chooser.value));
   service.addEventListener('model', () => {
     byId('model-field', HTMLElement).hidden = service.models.length < 2;
-    chooser.replaceChildren(...service.models.map(({ name }) => make('option', { value: name, selected: name === service.chosen }, plain(name))));
+    chooser.replaceChildren(...service.models.map(({ name }) =>
+      make('option', { value: name, selected: name === service.chosen }, plain(name))));
     const model = service.model;
     if (!model) return;
-    byId('facts', HTMLElement).replaceChildren(...facts(model).flatMap(([term, text]) => [make('dt', {}, term), make('dd', {}, text)]));
+    byId('facts', HTMLElement).replaceChildren(...facts(model).flatMap(([term, text]) =>
+      [make('dt', {}, term), make('dd', {}, text)]));
     const rows = classes(model);
     byId('classes', HTMLElement).hidden = rows.length === 0;
     byId('class-rows', HTMLElement).replaceChildren(...rows.map(([label = '', ...cells]) => make('tr', {},
@@ -74,7 +76,8 @@ function wasRight(metrics) {
  * @returns {string[][]} class, recall, precision, pictures
  */
 function classes(model) {
-  const perClass = /** @type {Record<string, {recall: number, precision: number, images: number}>} */ (model.metrics.per_class ?? {});
+  /** @typedef {{recall: number, precision: number, images: number}} OfClass */
+  const perClass = /** @type {Record<string, OfClass>} */ (model.metrics.per_class ?? {});
   return Object.entries(perClass).map(([label, { recall, precision, images }]) => [
     plain(label), share(recall), share(precision), String(images)]);
 }

@@ -33,7 +33,7 @@ export class Boxes {
       element.style.top = share(y, size.height);
       element.style.width = share(width, size.width);
       element.style.height = share(height, size.height);
-      element.toggleAttribute('data-low', y / size.height < 0.12);
+      element.setAttribute('data-tag', tagPlace(y / size.height, (y + height) / size.height));
       element.toggleAttribute('data-right', (left + width / 2) / size.width > 0.6);
       element.toggleAttribute('data-chosen', index === chosen);
       tint(element, face.label);
@@ -77,4 +77,16 @@ export class Boxes {
  */
 function share(part, whole) {
   return `${(100 * part) / whole}%`;
+}
+
+/**
+ * Where the word has room: over the box, else under it, else inside.
+ *
+ * @param {number} top of the box, as a share of the picture
+ * @param {number} bottom
+ * @returns {'over' | 'under' | 'inside'}
+ */
+export function tagPlace(top, bottom) {
+  if (top >= 0.12) return 'over';
+  return bottom <= 0.88 ? 'under' : 'inside';
 }

@@ -25,11 +25,13 @@ export class CameraProblem extends Error {
 export async function openCamera(deviceId = null) {
   if (!isSecureContext) {
     throw new CameraProblem('insecure',
-      `Browsers open the camera only on https pages and on this computer itself. This page came from ${location.origin}. `
+      'Browsers open the camera only on https pages and on this computer itself. '
+      + `This page came from ${location.origin}. `
       + `Open http://127.0.0.1:${location.port || 80}/ on the computer that runs Hyojo, or serve it over https.`);
   }
   if (!navigator.mediaDevices?.getUserMedia) {
-    throw new CameraProblem('unsupported', 'This browser cannot open a camera. Use a current Firefox, Chrome, Edge or Safari.');
+    throw new CameraProblem('unsupported',
+      'This browser cannot open a camera. Use a current Firefox, Chrome, Edge or Safari.');
   }
   try {
     const video = { ...WANTED, ...(deviceId ? { deviceId: { exact: deviceId } } : { facingMode: 'user' }) };
@@ -54,15 +56,18 @@ function problemOf(name) {
     case 'NotAllowedError':
     case 'SecurityError':
       return new CameraProblem('refused',
-        'The browser does not let this page use the camera. Allow it beside the address (or in the system’s privacy settings), then start the camera again.');
+        'The browser does not let this page use the camera. Allow it beside the address '
+        + '(or in the system’s privacy settings), then start the camera again.');
     case 'NotFoundError':
     case 'OverconstrainedError':
       return new CameraProblem('none', 'No camera was found. Connect one, then start the camera again.');
     case 'NotReadableError':
     case 'AbortError':
-      return new CameraProblem('taken', 'The camera does not answer. Another program may be using it: close that one, then start the camera again.');
+      return new CameraProblem('taken',
+        'The camera does not answer. Another program may be using it: close that one, then start the camera again.');
     default:
-      return new CameraProblem('failed', 'The camera could not be opened. Connect it anew or restart the browser, then start the camera again.');
+      return new CameraProblem('failed',
+        'The camera could not be opened. Connect it anew or restart the browser, then start the camera again.');
   }
 }
 

@@ -37,10 +37,12 @@ export class PictureCard {
     /** @type {Boxes | null} */
     this.boxes = null;
     this.gone = false;
+    this.turn = 0;
   }
 
   /** Shows the picture; a format this browser cannot draw leaves an empty sheet (the server may read it). */
   async load() {
+    if (this.image.src) return;
     this.image.src = this.url;
     try {
       await this.image.decode();
@@ -56,6 +58,8 @@ export class PictureCard {
    * @returns {Promise<string>} the outcome in a sentence
    */
   async read(faces = 'auto') {
+    this.turn += 1;
+    const { turn } = this; // a later reading, by another model, makes this one's outcome void
     this.become('reading');
     this.reading.blank('reading');
     this.boxes?.clear();
@@ -65,11 +69,11 @@ export class PictureCard {
       const startedMs = performance.now();
       const answer = await this.ask(faces);
       this.service.answered();
-      return this.show(answer, performance.now() - startedMs);
+      return turn === this.turn ? this.show(answer, performance.now() - startedMs) : '';
     } catch (error) {
       if (!(error instanceof ServiceProblem)) throw error;
       this.service.note(error);
-      return this.fail(error.code, error.message, faces);
+      return turn === this.turn ? this.fail(error.code, error.message, faces) : '';
     }
   }
 
@@ -80,6 +84,7 @@ export class PictureCard {
    * @returns {Promise<Answer>}
    */
   async ask(faces) {
+    await readable(this.file);
     for (let tries = 1; ; tries += 1) {
       try {
         return await classifyFile(this.file, { ...this.service.options, faces });
@@ -102,13 +107,15 @@ export class PictureCard {
   show(answer, roundTripMs) {
     const result = answer.results[0];
     if (!result || result.error) {
-      return this.fail(result?.error?.code ?? 'internal', result?.error?.detail ?? 'The server sent no result.', 'auto');
+      const { code, detail } = result?.error ?? { code: 'internal', detail: 'The server sent no result.' };
+      return this.fail(code, detail, 'auto');
     }
     if (result.size && this.picture.hasAttribute('data-unseen')) this.fit(result.size.width, result.size.height);
     this.timing.textContent = tellTimings(answer.timings_ms, roundTripMs);
     if (result.label !== null) return this.name(result);
     this.become('no-face');
-    this.reading.blank('no face', 'No face was found. A face that looks toward the camera and fills more of the picture is found best.');
+    this.reading.blank('no face',
+      'No face was found. A face that looks toward the camera and fills more of the picture is found best.');
     this.actions.replaceChildren(
       button('Look for small faces', () => void this.read('all')),
       button('Read the whole picture', () => void this.read('whole')));
@@ -134,7 +141,8 @@ export class PictureCard {
     choose(0);
     if (many) this.timing.prepend(`${faces.length} faces; press a box to read it. `);
     const sure = result.probability === null ? '' : `, ${percent(result.probability)}`;
-    return `${this.file.name}: ${plain(result.label ?? '')}${sure}${many ? `, the largest of ${faces.length} faces` : ''}.`;
+    const which = many ? `, the largest of ${faces.length} faces` : '';
+    return `${this.file.name}: ${plain(result.label ?? '')}${sure}${which}.`;
   }
 
   /**
@@ -168,5 +176,19 @@ export class PictureCard {
     this.gone = true;
     this.element.remove();
     URL.revokeObjectURL(this.url);
+  }
+}
+
+/**
+ * A folder, or a file that has gone, would otherwise look like a lost connection.
+ *
+ * @param {File} file
+ */
+async function readable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    throw new ServiceProblem('unreadable_file',
+      'This browser cannot read the file any more. It may be a folder, or have been moved or changed: give it again.');
   }
 }

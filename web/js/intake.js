@@ -12,11 +12,11 @@ export const MOST_PICTURES = 8;
 export function firstEight(files) {
   const taken = files.slice(0, MOST_PICTURES);
   const left = files.length - taken.length;
+  if (left <= 0) return { taken, sentence: '' };
   return {
     taken,
-    sentence: left > 0
-      ? `${MOST_PICTURES} pictures are read at a time. Of these ${files.length} the first ${MOST_PICTURES} were taken; give the other ${left === 1 ? 'one' : left} afterwards.`
-      : '',
+    sentence: `${MOST_PICTURES} pictures are read at a time. Of these ${files.length} the first ${MOST_PICTURES} `
+      + `were taken; give the other ${left === 1 ? 'one' : left} afterwards.`,
   };
 }
 
@@ -41,24 +41,18 @@ export function listen(take, refuse) {
     chooser.value = ''; // so that choosing the same file again is noticed
   });
 
-  let depth = 0; // dragenter and dragleave come for every element on the way
   const hovering = (/** @type {boolean} */ yes) => document.body.toggleAttribute('data-dragging', yes);
-  addEventListener('dragenter', (event) => {
-    event.preventDefault();
-    depth += 1;
-    hovering(true);
-  });
-  addEventListener('dragleave', () => {
-    depth = Math.max(0, depth - 1);
-    hovering(depth > 0);
-  });
-  addEventListener('dragover', (event) => {
-    event.preventDefault();
-    if (event.dataTransfer) event.dataTransfer.dropEffect = 'copy';
+  const over = (/** @type {DragEvent} */ event) => {
+    event.preventDefault(); // else the browser would open what is dropped
+    hovering(event.dataTransfer?.types.includes('Files') ?? false);
+  };
+  addEventListener('dragenter', over);
+  addEventListener('dragover', over);
+  addEventListener('dragleave', (event) => {
+    if (!event.relatedTarget) hovering(false); // out of the window, not just on to the next element
   });
   addEventListener('drop', (event) => {
     event.preventDefault();
-    depth = 0;
     hovering(false);
     give(event.dataTransfer?.files, 'What was dropped is not a file. Save the picture first, then drop its file here.');
   });

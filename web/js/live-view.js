@@ -55,9 +55,12 @@ export class LiveView {
       if (event.key === 'Escape' && !this.section.hidden) this.stop();
     });
     document.addEventListener('visibilitychange', () => {
-      if (document.hidden && this.running) this.halt('paused', 'The camera was stopped while this page was out of sight.');
+      if (!document.hidden || !this.running) return;
+      this.halt('paused', 'The camera was stopped while this page was out of sight.');
     });
-    addEventListener('pagehide', () => this.release());
+    addEventListener('pagehide', () => { // the browser may keep the page and show it again
+      if (this.running) this.halt('paused', 'The camera was stopped when this page was left.');
+    });
     this.service.addEventListener('model', () => this.reading.hold(this.service.labels));
   }
 
@@ -81,25 +84,26 @@ export class LiveView {
       this.mirrored = camera.mirrored;
       this.video.toggleAttribute('data-mirrored', camera.mirrored);
       camera.stream.getVideoTracks()[0]?.addEventListener('ended', () => {
-        if (this.running === running) this.halt('failed', 'The camera went away. Connect it again, then start it again.');
+        if (this.running !== running) return;
+        this.halt('failed', 'The camera went away. Connect it again, then start it again.');
       });
-      await this.offerChoice();
       this.video.srcObject = camera.stream;
-      await this.video.play();
+      await Promise.all([this.video.play(), this.offerChoice()]);
+      if (running.signal.aborted) return;
       this.picture.style.setProperty('--ratio', String(this.video.videoWidth / this.video.videoHeight || 4 / 3));
       announce('The camera is on. Press Escape to stop it.');
+      this.become('live', '');
+      this.meter.reset();
+      await readLive(this.video, this.service, running.signal, {
+        result: (answer, size, roundTripMs) => this.show(answer, size, roundTripMs),
+        problem: (problem, waitS) => this.wait(problem, waitS),
+      });
     } catch (error) {
       if (running.signal.aborted) return;
-      this.halt('failed', error instanceof CameraProblem ? error.message : 'The camera’s picture could not be shown. Start it again.');
-      if (!(error instanceof CameraProblem)) throw error;
-      return;
+      const known = error instanceof CameraProblem;
+      this.halt('failed', known ? error.message : 'The camera’s picture could not be shown. Start it again.');
+      if (!known) throw error;
     }
-    this.become('live', '');
-    this.meter.reset();
-    await readLive(this.video, this.service, running.signal, {
-      result: (answer, size, roundTripMs) => this.show(answer, size, roundTripMs),
-      problem: (problem, waitS) => this.wait(problem, waitS),
-    });
   }
 
   /** Ends the camera and puts the view away. */
@@ -136,7 +140,8 @@ export class LiveView {
 
   async offerChoice() {
     const all = await cameras();
-    this.choice.replaceChildren(...all.map(({ id, name }) => make('option', { value: id, selected: id === this.deviceId }, name)));
+    this.choice.replaceChildren(...all.map(({ id, name }) =>
+      make('option', { value: id, selected: id === this.deviceId }, name)));
     byId('cameras-field', HTMLElement).hidden = all.length < 2;
   }
 

@@ -5,6 +5,8 @@
 import { checkReady, listModels, ServiceProblem } from './api.js';
 
 const ASK_AGAIN_MS = 2_000;
+const BUSY_NO_LONGER_MS = 3_000;
+const STARTING = new Set(['not_ready', 'worker_unavailable', 'shutting_down']);
 /** A model with more labels than this is asked for its best few only. */
 const MOST_LABELS = 10;
 const BEST = 5;
@@ -22,6 +24,8 @@ export class Service extends EventTarget {
     /** @type {string | null} */
     this.chosen = null;
     this.asking = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.calm = undefined;
   }
 
   /** @returns {ModelInfo | null} */
@@ -71,7 +75,8 @@ export class Service extends EventTarget {
   async learnModels() {
     const list = await listModels();
     this.models = list.models.filter((model) => !model.error);
-    if (!this.model) this.chosen = (this.models.find((model) => model.name === list.default) ?? this.models[0])?.name ?? null;
+    const byDefault = this.models.find((model) => model.name === list.default) ?? this.models[0];
+    if (!this.model) this.chosen = byDefault?.name ?? null;
     this.dispatchEvent(new Event('model'));
   }
 
@@ -83,10 +88,12 @@ export class Service extends EventTarget {
   note(error) {
     if (!(error instanceof ServiceProblem)) throw error;
     if (error.code === 'unreachable') this.become('away', error.message);
-    else if (['not_ready', 'worker_unavailable', 'shutting_down'].includes(error.code)) this.become('starting', error.message);
+    else if (STARTING.has(error.code)) this.become('starting', error.message);
     else if (error.passing) this.become('busy', error.message);
     else return;
-    if (this.state !== 'busy') void this.waitUntilReady();
+    clearTimeout(this.calm);
+    if (this.state === 'busy') this.calm = setTimeout(() => void this.waitUntilReady(), BUSY_NO_LONGER_MS);
+    else void this.waitUntilReady();
   }
 
   /** A request has just been answered. */
