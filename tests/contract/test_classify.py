@@ -4,9 +4,11 @@ import base64
 import io
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 
 from tests.contract.conftest import Api, without_times
@@ -170,3 +172,16 @@ def test_models_lists_what_can_be_asked(api: Api) -> None:
 def test_answers_are_compact_json(api: Api, face_jpeg: bytes) -> None:
     text = api.form(face_jpeg).text
     assert text == json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False)
+
+
+def test_requests_with_the_same_id_get_their_own_results(
+    api: Api, face_jpeg: bytes, landscape_png: bytes
+) -> None:
+    def faces(image: bytes) -> int:
+        headers = {"X-Request-Id": "same", "Content-Type": "application/octet-stream"}
+        answer = requests.post(f"{api.url}/classify", data=image, headers=headers, timeout=30)
+        return len(without_times(answer)["results"][0]["faces"])
+
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(faces, [face_jpeg, landscape_png] * 12))
+    assert found == [1, 0] * 12
