@@ -11,7 +11,7 @@ from __future__ import annotations
 from flask import Flask
 
 from service import logs
-from service.body import GatewayRequest, Limits
+from service.body import Limits
 from service.client import WorkerClient
 from service.errors import ApiError
 from service.hooks import install
@@ -20,6 +20,7 @@ from service.pages import Pages
 from service.protocol import StatusReply
 from service.routes import add_pages, add_service
 from service.settings import PROJECT, Settings, load_settings
+from service.uploads import GatewayRequest
 
 _FIELD_BYTES = 256 * 1024
 """Of a form's text; werkzeug's parser needs more than its read size of 64 KiB for files, too."""

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from spectree import Response as Answers
 from spectree import SpecTree
 
-from service.body import GatewayRequest, Limits, images_of
+from service.body import Limits
 from service.client import WorkerClient
 from service.errors import PROBLEMS, ApiError
 from service.hooks import course
@@ -29,6 +29,7 @@ from service.schemas import (
     Ready,
     classify_query,
 )
+from service.uploads import GatewayRequest, images_of
 
 _STYLE = Path(__file__).parent / "templates" / "docs.css"
 

@@ -1,0 +1,199 @@
+"""The images in a request: a form, one raw image, or JSON.
+
+Nothing is written to disk: a form's files are kept in memory, and the body's limit bounds them.
+The gateway does not look into an image; it only counts bytes.
+"""
+
+from __future__ import annotations
+
+import binascii
+import io
+from typing import IO, Any
+
+import msgspec
+from flask import Request
+from werkzeug.datastructures import FileStorage
+from werkzeug.formparser import FormDataParser
+
+from service.body import BoundedBody, Limits
+from service.errors import ApiError
+from service.schemas import ImagesInJson
+
+FIELD = "image"
+RAW_TYPES = "image/*, application/octet-stream, multipart/form-data or application/json"
+_PARAMETERS = ("model", "top", "faces")
+_MEGABYTE = 1024 * 1024
+
+
+class _ImageBuffer(io.BytesIO):
+    """A form's file in memory, refused as soon as it is larger than an image may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def write(self, data: Any, /) -> int:
+        if self.tell() + len(data) > self._limit:
+            raise image_too_large(self._limit)
+        return super().write(data)
+
+
+class GatewayRequest(Request):
+    """Flask's request, but a form's files stay in memory and a broken form is an error."""
+
+    image_bytes = 0
+    """Largest file of a form; `images_of` sets it before the form is read."""
+
+    def _get_file_stream(self, *_args: Any, **_kwargs: Any) -> IO[bytes]:
+        return _ImageBuffer(self.image_bytes)
+
+    def make_form_data_parser(self) -> FormDataParser:
+        parser = super().make_form_data_parser()
+        parser.silent = False
+        return parser
+
+
+def images_of(request: GatewayRequest, body: BoundedBody, limits: Limits) -> list[bytes]:
+    """The images of a request, in order, whichever of the three forms it has.
+
+    Raises:
+        ApiError: the body is empty, too large, of no kind we take, or not what it says it is.
+    """
+    request.image_bytes = limits.image_bytes
+    body.check_declared()
+    images = _read(request, body, limits)
+    if len(images) > limits.images:
+        raise ApiError(
+            "too_many_images",
+            f"The request has {len(images)} images but at most {limits.images} are taken. "
+            "Send the others in another request.",
+        )
+    for position, image in enumerate(images, start=1):
+        if len(image) > limits.image_bytes:
+            raise image_too_large(limits.image_bytes, position if len(images) > 1 else None)
+    if len(images) == 1 and not images[0]:
+        raise ApiError("empty_image", "The image has zero bytes. Check the file and send it again.")
+    return images
+
+
+def image_too_large(limit: int, position: int | None = None) -> ApiError:
+    """The error for an image of more bytes than `limit`; `position` from 1 when there are more."""
+    which = "The image" if position is None else f"Image {position}"
+    return ApiError(
+        "image_too_large",
+        f"{which} is larger than {limit / _MEGABYTE:g} MiB. Send it with fewer pixels.",
+    )
+
+
+def _read(request: Request, body: BoundedBody, limits: Limits) -> list[bytes]:
+    kind = request.mimetype
+    chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    if not chunked and not request.content_length:
+        raise _empty_body()
+    if kind == "multipart/form-data":
+        return _from_form(request)
+    if kind.startswith("image/") or kind == "application/octet-stream":
+        return [_whole(body, limits.image_bytes)]
+    if kind == "application/json":
+        return _from_json(_whole(body, limits.body_bytes))
+    got = f"is {kind!r}" if kind else "is missing"
+    raise ApiError(
+        "unsupported_content_type",
+        f"Content-Type {got} but must be {RAW_TYPES}. With curl: -F image=@photo.jpg, or "
+        "-H 'Content-Type: image/jpeg' --data-binary @photo.jpg.",
+    )
+
+
+def _whole(body: BoundedBody, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while part := body.read(_MEGABYTE):
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise image_too_large(limit)
+    if not size:
+        raise _empty_body()
+    return b"".join(parts)
+
+
+def _empty_body() -> ApiError:
+    return ApiError(
+        "empty_body",
+        f"The request has no body. Send an image as {RAW_TYPES}.",
+    )
+
+
+def _from_form(request: Request) -> list[bytes]:
+    try:
+        files, fields = request.files, request.form
+    except ValueError:
+        raise ApiError(
+            "invalid_form",
+            "The form cannot be read: it breaks off, or Content-Type names no boundary. "
+            "Let the HTTP client build the form and its Content-Type.",
+        ) from None
+    for name in _PARAMETERS:
+        if name in fields:
+            raise ApiError(
+                "invalid_parameter",
+                f"{name!r} is a field of the form but belongs in the address: /classify?{name}=….",
+            )
+    images = files.getlist(FIELD)
+    if images:
+        return [_content(image) for image in images]
+    if FIELD in fields:
+        why = f"the field {FIELD!r} holds text, not a file; with curl: -F image=@photo.jpg"
+    else:
+        seen = ", ".join(repr(name[:40]) for name in [*files, *fields][:8])
+        why = f"its fields are {seen}" if seen else "it has no fields at all"
+    raise ApiError("image_missing", f"The form has no file in a field called {FIELD!r}: {why}.")
+
+
+def _content(file: FileStorage) -> bytes:
+    stream = file.stream
+    return stream.getvalue() if isinstance(stream, io.BytesIO) else stream.read()
+
+
+def _from_json(body: bytes) -> list[bytes]:
+    try:
+        wanted = msgspec.json.decode(body, type=ImagesInJson)
+    except msgspec.ValidationError as error:
+        raise ApiError(
+            "invalid_request",
+            f'The JSON has the wrong shape: {error}. Send {{"images": ["base64 or data URL"]}}.',
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ApiError(
+            "invalid_json", f"The body cannot be parsed as JSON: {error}. Check what is sent."
+        ) from None
+    if wanted.urls:
+        raise ApiError(
+            "url_input_disabled",
+            "Fetching images by address is switched off here. Send the images themselves: "
+            '{"images": ["base64 or data URL"]}.',
+        )
+    if not wanted.images:
+        raise ApiError(
+            "invalid_request",
+            'The JSON has no images. Send {"images": ["base64 or data URL"]}.',
+        )
+    return [_from_text(text, place) for place, text in enumerate(wanted.images)]
+
+
+def _from_text(text: str, place: int) -> bytes:
+    """The bytes of a base64 string or a data URL; line breaks in the base64 are allowed."""
+    if text[:5].lower() == "data:":
+        head, comma, text = text.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise ApiError(
+                "invalid_request",
+                f"images[{place}] is a data URL without base64. "
+                "It must begin like data:image/jpeg;base64,",
+            )
+    try:
+        return binascii.a2b_base64("".join(text.split()), strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise ApiError(
+            "invalid_request", f"images[{place}] is not base64 ({error}). Encode the image's bytes."
+        ) from None
