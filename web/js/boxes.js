@@ -38,9 +38,9 @@ export class Boxes {
       element.toggleAttribute('data-chosen', index === chosen);
       tint(element, face.label);
       const word = face.label === null ? 'face' : plain(face.label);
-      const tag = /** @type {HTMLElement} */ (element.firstElementChild);
-      const text = faces.length > 1 && !mirrored ? `${index + 1} ${word}` : word;
-      if (tag.textContent !== text) tag.textContent = text;
+      const [number, said] = element.querySelectorAll('.box-tag > span');
+      write(number, this.choose ? String(index + 1) : '');
+      write(said, word);
       if (this.choose) {
         const sure = face.probability === null ? '' : `, ${percent(face.probability)}`;
         element.setAttribute('aria-label', `Face ${index + 1}: ${word}${sure}`);
@@ -59,7 +59,8 @@ export class Boxes {
    */
   add(index) {
     const { choose } = this;
-    const tag = make('span', { class: 'box-tag' });
+    const tag = make('span', { class: 'box-tag' },
+      make('span', { class: 'box-number' }), make('span', { class: 'box-word' }));
     const element = choose
       ? make('button', { type: 'button', class: 'box' }, tag)
       : make('div', { class: 'box', 'aria-hidden': 'true' }, tag);
@@ -68,6 +69,14 @@ export class Boxes {
     this.elements.push(element);
     return element;
   }
+}
+
+/**
+ * @param {Element | undefined} element
+ * @param {string} text
+ */
+function write(element, text) {
+  if (element && element.textContent !== text) element.textContent = text;
 }
 
 /**
