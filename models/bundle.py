@@ -224,8 +224,8 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
     text = msgspec.json.format(msgspec.json.encode(sealed), indent=2)
     (folder / MANIFEST).write_bytes(text + b"\n")
     for name in [*names, MANIFEST]:
-        with (folder / name).open("rb") as file:
-            os.fsync(file.fileno())
+        with (folder / name).open("rb") as stream:
+            os.fsync(stream.fileno())
     return sealed
 
 
