@@ -34,7 +34,7 @@ _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 
 
 class GunicornLog(Logger):  # type: ignore[misc]
-    """gunicorn's own messages through our log lines; its everyday ones count as debug."""
+    """gunicorn's warnings and errors as our log lines; its everyday messages are left out."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -61,7 +61,7 @@ timeout = 30
 graceful_timeout = max(1, round(_settings.grace_s))
 keepalive = 15
 accesslog = None
-loglevel = _settings.log_level
+loglevel = "info"  # at "debug" it lists its whole configuration
 logger_class = GunicornLog
 control_socket_disable = True
 

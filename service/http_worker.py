@@ -25,6 +25,8 @@ from service.errors import ApiError, problem_document
 
 HEAD_S = 10.0
 """Seconds for a request's line and headers."""
+STOP_S = 1.0
+"""Seconds that idle connections stay open when the worker stops, for a request on its way."""
 WRITE_S = 30.0
 """Seconds for a client to take its answer."""
 LINGER_S = 0.5
@@ -128,6 +130,7 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]
 
     def _cap_keepalive(self, deadline: float) -> None:
         """When the worker stops, connections without a request do not hold it up."""
+        deadline = min(deadline, time.monotonic() + STOP_S)
         super()._cap_keepalive(deadline)
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, deadline)
@@ -162,6 +165,7 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]
             error = ApiError("head_too_large", f"The request's head is too large: {exc}.")
         else:
             error = ApiError("bad_request", "This is not HTTP as it should be; see RFC 9112.")
+        self.log.debug("a request below HTTP was refused: %s", error.code)
         try:
             client.sendall(_raw_answer(error))
         except OSError:
