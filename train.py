@@ -16,10 +16,9 @@ import dataclasses
 import json
 import os
 import shlex
-import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from models import datasets, pictures, shipping
 from models.console import Console, duration
@@ -187,6 +186,7 @@ def arguments() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """The command line; the exit status is told in the module's docstring."""
     options = arguments().parse_args(argv)
+    answer = _own_stdout()
     console = Console()
     interrupt_on_signals()
     try:
@@ -200,8 +200,15 @@ def main(argv: list[str] | None = None) -> int:
     except (HyojoError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(result) if options.json else _told(result))
+    print(json.dumps(result) if options.json else _told(result), file=answer, flush=True)
     return 0
+
+
+def _own_stdout() -> TextIO:
+    """Standard output for the result alone; what Paddle itself prints goes to standard error."""
+    kept = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return kept
 
 
 def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dict[str, Any]:
@@ -233,6 +240,7 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
             "command with --resume goes on."
         ) from None
     manifest = shipping.write(out, name, trainer, final, outcome, command)
+    run.finish("final", {"bundle": str(out), "version": manifest.version})
     return shipping.result(out, manifest, held, run.folder, console.seconds)
 
 
@@ -271,8 +279,4 @@ def _told(result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    if status == 130:  # let a shell's loop see that Ctrl-C ended it
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os._exit(status) if status == 130 else sys.exit(status)
+    sys.exit(main())

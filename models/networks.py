@@ -173,7 +173,7 @@ class Classifier(nn.Layer):  # type: ignore[misc]
         super().__init__()
         rows, columns = spec.pool
         self.trunk = trunk
-        self.pool = None if spec.pool == (1, 1) else nn.AdaptiveAvgPool2D(spec.pool)
+        self.pool = nn.AdaptiveAvgPool2D(spec.pool)
         self.dropout = nn.Dropout(spec.dropout)
         self.head = nn.Linear(trunk.width * rows * columns, classes)
         self.spec = spec
@@ -181,9 +181,7 @@ class Classifier(nn.Layer):  # type: ignore[misc]
     def features(self, x: Any) -> Any:
         """Images to pooled features (N, D)."""
         x = self.trunk(x)
-        if x.ndim == 2:
-            return x
-        return (x.mean([2, 3]) if self.pool is None else self.pool(x)).flatten(1)
+        return x if x.ndim == 2 else self.pool(x).flatten(1)
 
     def forward(self, x: Any) -> Any:
         """Images to logits (N, classes)."""

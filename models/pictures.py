@@ -138,7 +138,7 @@ def largest(detector: faces.Detector, image: np.ndarray) -> Face | None:
 def shows_faces(dataset: Dataset, look_at: int = 40, share: float = 0.9) -> bool:
     """Whether nearly every one of a few images spread over the set shows a large face.
 
-    Large: at least a fifth of the image's shorter side, so that a photograph of a street with
+    Large: at least an eighth of the shorter side, so that a photograph of a street with
     people in it is not taken for a portrait.
     """
     detector = faces.detector(FaceSpec(wanted=True).detector)
@@ -151,7 +151,7 @@ def shows_faces(dataset: Dataset, look_at: int = 40, share: float = 0.9) -> bool
             continue
         face = largest(detector, image)
         seen += 1
-        hits += face is not None and face.box[2] >= 0.2 * min(image.shape[:2])
+        hits += face is not None and face.box[2] >= 0.12 * min(image.shape[:2])
     return seen > 0 and hits >= share * seen
 
 

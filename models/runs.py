@@ -48,9 +48,11 @@ class Run:
         return _read(self._file(key, "json"))
 
     def finish(self, key: str, result: Mapping[str, Any]) -> None:
-        """Keep the result of a step and drop its checkpoint."""
+        """Keep the result of a step and drop its checkpoint and those of its own steps."""
         _write(self._file(key, "json"), result)
-        self._file(key, "checkpoint").unlink(missing_ok=True)
+        for file in self._file(key, "checkpoint").parent.glob(f"{_plain(key)}*.checkpoint"):
+            if file.stem == _plain(key) or file.stem.startswith(f"{_plain(key)}-"):
+                file.unlink()
 
     def save(self, key: str, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
         """Keep where step `key` stands."""
@@ -72,7 +74,11 @@ class Run:
             return None  # damaged: the step starts over
 
     def _file(self, key: str, suffix: str) -> Path:
-        return self.folder / "steps" / f"{key.replace('/', '-')}.{suffix}"
+        return self.folder / "steps" / f"{_plain(key)}.{suffix}"
+
+
+def _plain(key: str) -> str:
+    return key.replace("/", "-")
 
 
 def _metadata(file: Path) -> dict[str, str]:

@@ -1,0 +1,139 @@
+"""Every named network answers, in stages that can be frozen; wrong names and sizes are told."""
+
+import numpy as np
+import pytest
+
+from models import networks
+from models.errors import UsageError
+from models.framework import paddle
+from models.networks import NetworkSpec, build
+
+OWN = [("face_cnn", 1, 96), ("face_cnn", 3, 40), ("mobilenet_face", 3, 64)]
+PADDLECLAS = [
+    ("PPLCNet_x1_0", 64), ("MobileNetV3_small_x1_0", 64), ("ResNet18", 32), ("ResNet50", 32),
+    ("InceptionV3", 75), ("DenseNet121", 32), ("EfficientNetB0", 32), ("ShuffleNetV2_x1_0", 32),
+]  # fmt: skip
+
+
+def picture(channels: int, size: int, count: int = 2) -> object:
+    values = np.random.default_rng(0).normal(0, 60, (count, channels, size, size))
+    return paddle.to_tensor(values.astype(np.float32))
+
+
+def answer(network: object, x: object) -> np.ndarray:
+    network.eval()
+    with paddle.no_grad():
+        return network(x).numpy()
+
+
+@pytest.mark.parametrize(("name", "channels", "size"), OWN)
+def test_own_networks_answer(name: str, channels: int, size: int) -> None:
+    network = build(NetworkSpec(name), 7, channels, size)
+    assert answer(network, picture(channels, size)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(("name", "size"), PADDLECLAS)
+def test_paddleclas_networks_answer_with_a_new_head(name: str, size: int) -> None:
+    network = build(NetworkSpec(name), 5, 3, size)
+    out = answer(network, picture(3, size))
+    assert out.shape == (2, 5)
+    assert np.isfinite(out).all()
+    assert len(network.stages()) > 2
+
+
+@pytest.mark.parametrize("name", ["VGG16", "VGG19"])
+def test_the_large_vggs_answer_below_224_pixels(name: str) -> None:
+    network = build(NetworkSpec(name), 3, 3, 32)
+    assert answer(network, picture(3, 32, 1)).shape == (1, 3)
+
+
+def test_a_network_can_be_built_again_in_one_process() -> None:
+    for name in ("DenseNet121", "EfficientNetB0", "ShuffleNetV2_x1_0", "face_cnn"):
+        channels = 1 if name == "face_cnn" else 3
+        paddle.seed(3)
+        one = build(NetworkSpec(name), 2, channels, 32)
+        paddle.seed(3)
+        two = build(NetworkSpec(name), 2, channels, 32)
+        x = picture(channels, 32)
+        assert np.array_equal(answer(one, x), answer(two, x))
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "says"),
+    [
+        ("resnet18", 64, "Did you mean ResNet18"),  # case
+        ("MobilNetV3_smal_x1_0", 64, "Did you mean MobileNetV3_small_x1_0"),  # spelling
+        ("mobilenetface", 64, "Did you mean mobilenet_face"),  # our own are offered too
+        ("qqq", 64, "Try face_cnn"),  # nothing near
+        ("InceptionV3", 64, "at least 75 pixels"),
+        ("face_cnn", 16, "at least 32 pixels"),
+        ("SqueezeNet1_1", 64, "no linear head"),
+    ],
+)
+def test_wrong_names_and_sizes_are_told(name: str, size: int, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        build(NetworkSpec(name), 2, 3, size)
+
+
+def test_grey_input_is_for_own_networks() -> None:
+    with pytest.raises(UsageError, match="colour"):
+        build(NetworkSpec("ResNet18"), 2, 1, 64)
+
+
+def test_freezing_leaves_only_the_head_and_the_last_stages_open() -> None:
+    network = build(NetworkSpec("face_cnn"), 3, 1, 32)
+    network.freeze(1)
+    open_names = {n for n, p in network.named_parameters() if not p.stop_gradient}
+    assert all(name.startswith(("trunk.stages.3", "head")) for name in open_names)
+    assert {"head.weight", "head.bias"} < open_names
+    before = {n: v.numpy() for n, v in network.state_dict().items()}
+    network.train()
+    optimizer = paddle.optimizer.SGD(
+        0.1, parameters=[p for p in network.parameters() if not p.stop_gradient]
+    )
+    network(picture(1, 32)).sum().backward()
+    optimizer.step()
+    moved = {n for n, v in network.state_dict().items() if not np.array_equal(v.numpy(), before[n])}
+    assert moved and all(name.startswith(("trunk.stages.3", "head")) for name in moved)
+    network.freeze(None)
+    assert not any(p.stop_gradient for p in network.parameters())
+
+
+def test_pooling_two_by_one_keeps_top_and_bottom_apart() -> None:
+    network = build(NetworkSpec("face_cnn", pool=(2, 1)), 2, 1, 64)
+    assert network.head.weight.shape[0] == 2 * network.trunk.width
+    top, bottom = np.zeros((1, 1, 64, 64), np.float32), np.zeros((1, 1, 64, 64), np.float32)
+    top[..., :16, :], bottom[..., -16:, :] = 1, 1
+    network.eval()
+    width = network.trunk.width
+    features = network.features(paddle.to_tensor(np.concatenate([top, bottom]))).numpy()
+    change = np.abs(features[0] - features[1])
+    assert change[:width].sum() > 0 and change[width:].sum() > 0
+
+
+@pytest.mark.parametrize(("name", "channels"), [("face_cnn", 1), ("mobilenet_face", 3)])
+def test_folding_batch_norm_changes_no_answer(name: str, channels: int) -> None:
+    network = build(NetworkSpec(name), 4, channels, 64)
+    network.train()
+    network(picture(channels, 64, 4))  # so that the statistics are not the identity
+    x = picture(channels, 64)
+    before = answer(network, x)
+    networks.fold_batch_norm(network)
+    norms = [x for x in network.sublayers() if isinstance(x, paddle.nn.BatchNorm2D)]
+    assert not norms
+    assert np.allclose(answer(network, x), before, atol=1e-4)
+
+
+def test_calibration_changes_no_answer_but_readies_batch_norm_for_training() -> None:
+    network = build(NetworkSpec("mobilenet_face", {"pairs": 3}), 4, 3, 64)
+    x = picture(3, 64, 8)
+    before = answer(network, x)
+    networks.calibrate_batch_norm(network, x)
+    assert np.allclose(answer(network, x), before, atol=1e-3)
+    network.train()
+    assert np.allclose(network(x).numpy(), before, atol=0.2)  # batch statistics are the same now
+
+
+def test_a_spec_survives_model_json() -> None:
+    spec = NetworkSpec("mobilenet_face", {"pairs": 9}, (2, 1), 0.3)
+    assert NetworkSpec.from_dict({**spec.as_dict(), "parameters": 5}) == spec

@@ -1,0 +1,81 @@
+"""Open choices are settled sensibly, and options that do not go together are told apart."""
+
+from pathlib import Path
+
+import pytest
+
+from models import recipes
+from models.errors import BundleError, UsageError
+from models.recipes import Wishes
+
+PROJECT = Path(__file__).resolve().parents[2]
+FACE = PROJECT / "params" / "face"
+LABELS = ("a", "b")
+USUAL = Wishes(face_bundle=FACE)
+
+
+def settled(faces: bool = True, images: int = 200, **wishes: object):
+    return recipes.recipe(Wishes(**{"face_bundle": FACE, **wishes}), faces, LABELS, images)
+
+
+def test_faces_start_from_the_face_bundle_frozen_with_a_closed_formula() -> None:
+    chosen, cut = settled()
+    assert chosen.init is not None and chosen.init.manifest.name == "face"
+    assert (chosen.network.name, chosen.trainable, chosen.head) == ("mobilenet_face", 0, "lda")
+    assert (chosen.input.size, chosen.input.color) == (128, "bgr")
+    assert cut.wanted and cut.span == 2.2
+
+
+def test_without_the_face_bundle_faces_start_from_nothing(tmp_path: Path) -> None:
+    chosen, _ = settled(face_bundle=tmp_path / "none")
+    assert (chosen.init, chosen.network.name, chosen.trainable) == (None, "face_cnn", None)
+
+
+def test_whole_images_start_from_nothing() -> None:
+    chosen, cut = settled(faces=False)
+    assert (chosen.init, chosen.network.name, chosen.head) == (None, "PPLCNet_x1_0", "softmax")
+    assert not cut.wanted
+
+
+def test_naming_another_network_means_starting_from_nothing() -> None:
+    assert settled(network="ResNet18")[0].init is None
+    assert settled(network="mobilenet_face")[0].init is not None
+
+
+def test_what_is_asked_for_is_taken() -> None:
+    chosen, _ = settled(freeze="2", image_size=96, lr=0.01, epochs=5, seed=9)
+    assert (chosen.trainable, chosen.head, chosen.input.size) == (2, "softmax", 96)
+    assert (chosen.schedule.lr, chosen.schedule.epochs, chosen.schedule.seed) == (0.01, 5, 9)
+
+
+def test_open_weights_from_a_bundle_are_moved_gently() -> None:
+    assert settled(freeze="none")[0].schedule.lr < settled(init="none")[0].schedule.lr
+
+
+def test_training_again_on_everything_is_for_small_sets() -> None:
+    assert settled(init="none", images=200)[0].refit
+    assert not settled(init="none", images=20_000)[0].refit
+    assert settled(images=20_000)[0].refit  # a head alone costs moments
+
+
+@pytest.mark.parametrize(
+    ("wishes", "says"),
+    [
+        ({"init": "none", "freeze": "all"}, "fresh ones know nothing"),
+        ({"init": str(FACE), "network": "ResNet18"}, "Leave --network away"),
+        ({"init": str(FACE), "network": "resnet18"}, "Did you mean ResNet18"),
+        ({"freeze": "some"}, "not understood"),
+        ({"freeze": "0"}, "not understood"),
+        ({"init": "none", "head": "lda"}, "needs a frozen trunk"),
+        ({"epochs": 0}, "--epochs must be 1 or more"),
+        ({"batch_size": 0}, "--batch-size must be 1 or more"),
+    ],
+)
+def test_options_that_do_not_go_together(wishes: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        settled(**wishes)
+
+
+def test_a_bundle_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no model bundle"):
+        settled(init=str(tmp_path / "nowhere"))

@@ -1,0 +1,63 @@
+"""A run folder keeps what is finished, resumes only what is the same, and forgives a torn file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import UsageError
+from models.runs import Run
+
+SETTINGS = {"seed": 1, "size": (1, 2)}
+
+
+def test_finished_steps_are_there_after_a_restart(tmp_path: Path) -> None:
+    Run(tmp_path / "r", SETTINGS, False).finish("loso/AA", {"probabilities": [[0.5, 0.5]]})
+    again = Run(tmp_path / "r", SETTINGS, True)
+    assert again.done("loso/AA") == {"probabilities": [[0.5, 0.5]]}
+    assert again.done("loso/BB") is None
+
+
+def test_a_checkpoint_comes_back_and_goes_when_the_step_is_done(tmp_path: Path) -> None:
+    run = Run(tmp_path / "r", SETTINGS, False)
+    values = np.arange(6, dtype=np.float32).reshape(2, 3).T  # not contiguous
+    run.save("fit", {"model/w": values}, {"epoch": 3})
+    arrays, state = Run(tmp_path / "r", SETTINGS, True).restore("fit")
+    assert np.array_equal(arrays["model/w"], values)
+    assert state == {"epoch": 3}
+    run.finish("fit", {})
+    assert run.restore("fit") is None
+
+
+def test_a_finished_fold_drops_the_checkpoints_of_its_fits_and_no_others(tmp_path: Path) -> None:
+    run = Run(tmp_path / "r", SETTINGS, False)
+    for key in ("loso/A/choose", "loso/A/fit", "loso/AB/choose"):
+        run.save(key, {"w": np.ones(1, np.float32)}, {})
+    run.finish("loso/A", {})
+    assert run.restore("loso/A/choose") is None
+    assert run.restore("loso/AB/choose") is not None
+
+
+def test_a_torn_checkpoint_means_starting_that_step_over(tmp_path: Path) -> None:
+    run = Run(tmp_path / "r", SETTINGS, False)
+    run.save("fit", {"w": np.ones(100, np.float32)}, {})
+    (file,) = (tmp_path / "r" / "steps").glob("*.checkpoint")
+    file.write_bytes(file.read_bytes()[:50])
+    assert run.restore("fit") is None
+
+
+def test_starting_over_forgets_the_old_run(tmp_path: Path) -> None:
+    Run(tmp_path / "r", SETTINGS, False).finish("a", {})
+    assert Run(tmp_path / "r", SETTINGS, False).done("a") is None
+
+
+def test_a_run_with_other_settings_is_not_resumed(tmp_path: Path) -> None:
+    Run(tmp_path / "r", SETTINGS, False)
+    with pytest.raises(UsageError, match=r"other settings \(seed\)"):
+        Run(tmp_path / "r", {**SETTINGS, "seed": 2}, True)
+
+
+def test_nothing_to_resume_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no run to resume"):
+        Run(tmp_path / "r", SETTINGS, True)
+    assert not (tmp_path / "r").exists()
