@@ -151,6 +151,14 @@ def test_hidden_page_stops_the_camera_and_offers_to_go_on(page: Any, shots: Path
     page.wait_for_selector("#live[data-state=live] .box")
 
 
+def test_leaving_the_page_ends_the_camera(page: Any) -> None:
+    """The event a browser sends before it puts the page away, sent by hand so that one can look."""
+    start(page)
+    page.evaluate("() => { dispatchEvent(new Event('pagehide')); }")
+    page.wait_for_selector("#live[data-state=paused]")
+    assert camera_is_off(page)
+
+
 def test_given_pictures_end_the_camera(page: Any, example: Path) -> None:
     start(page)
     page.set_input_files("#chooser", example)

@@ -91,7 +91,7 @@ def test_drop_zone_opens_the_chooser_by_key(page: Any, key: str) -> None:
     assert len(opened) == 1
 
 
-@pytest.mark.parametrize("width", [320, 360, 390])
+@pytest.mark.parametrize("width", [320, 390])
 def test_phone_width_needs_no_sideways_scrolling(
     browser: Any,
     open_page: Callable[..., Any],
