@@ -144,8 +144,8 @@ def arguments() -> argparse.ArgumentParser:
     steps.add_argument(
         "--copies",
         type=int,
-        default=usual.copies,
-        help="jittered copies of each crop a frozen trunk sees (default: %(default)s)",
+        help="jittered copies of each crop a frozen trunk sees (default: 8, or 1 from 2000 "
+        "images on)",
     )
     steps.add_argument(
         "--patience",
@@ -216,6 +216,7 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
     dataset = datasets.read(options.data, options.layout)
     name = options.name or shipping.default_name(dataset)
     out = options.out or PROJECT / "params" / name
+    shipping.check_place(name, out)
     protocol = resolve(options.protocol, dataset)
     faces = faces_wanted(dataset, options.faces)
     console.say(shipping.described(dataset, faces, protocol))

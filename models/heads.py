@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SHRINKAGES = (0.05, 0.1, 0.2, 0.4)
-TEMPERATURES = tuple(float(t) for t in np.geomspace(1.0, 50.0, 40))
+TEMPERATURES = tuple(float(t) for t in np.geomspace(0.5, 50.0, 40))
 
 
 @dataclass(frozen=True)

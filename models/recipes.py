@@ -13,6 +13,7 @@ from models.networks import NetworkSpec
 from models.training import Recipe, refit_pays
 
 FACE_LAYOUTS = ("jaffe", "fer2013", "genki4k")
+MANY_IMAGES, MANY_COPIES, FEW_COPIES = 2000, 8, 1
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Wishes:
     optimizer: str = "adamw"
     weight_decay: float = 0.01
     label_smoothing: float = 0.05
-    copies: int = 8
+    copies: int | None = None
     patience: int = 8
     seed: int = 1
     face_bundle: Path = Path("params/face")
@@ -69,12 +70,13 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
     spec = _network(wishes, init, faces)
     taken = _input(wishes, spec, init)
     trainable = _trainable(wishes, init)
+    _check_numbers(wishes)
     head = wishes.head or ("lda" if trainable == 0 else "softmax")
     if head == "lda" and trainable != 0:
         raise UsageError("--head lda needs a frozen trunk: add --freeze all, or leave it away.")
     schedule = Schedule(
-        epochs=_positive("--epochs", wishes.epochs),
-        batch_size=_positive("--batch-size", wishes.batch_size),
+        epochs=wishes.epochs,
+        batch_size=wishes.batch_size,
         lr=wishes.lr if wishes.lr is not None else _rate(init, trainable),
         optimizer=wishes.optimizer,
         weight_decay=wishes.weight_decay,
@@ -85,7 +87,7 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
     cut = init.manifest.faces if init is not None and init.manifest.faces.wanted else FaceSpec(True)
     return (
         Recipe(
-            spec, taken, init, trainable, head, wishes.copies,
+            spec, taken, init, trainable, head, _copies(wishes, images),
             refit_pays(images, trainable == 0), schedule,
         ),
         cut if faces else FaceSpec(wanted=False),
@@ -152,7 +154,24 @@ def _rate(init: Bundle | None, trainable: int | None) -> float:
     return 2e-4 if init is not None and trainable != 0 else 1e-3
 
 
-def _positive(option: str, value: int) -> int:
-    if value < 1:
-        raise UsageError(f"{option} must be 1 or more, not {value}.")
-    return value
+def _copies(wishes: Wishes, images: int) -> int:
+    """Few images are shown often; many are varied enough, and each copy costs a pass."""
+    if wishes.copies is not None:
+        return wishes.copies
+    return FEW_COPIES if images >= MANY_IMAGES else MANY_COPIES
+
+
+def _check_numbers(wishes: Wishes) -> None:
+    limits: dict[str, tuple[float | None, float, float]] = {
+        "--epochs": (wishes.epochs, 1, 100_000),
+        "--batch-size": (wishes.batch_size, 1, 100_000),
+        "--image-size": (wishes.image_size, 32, 1024),
+        "--lr": (wishes.lr, 1e-9, 100),
+        "--weight-decay": (wishes.weight_decay, 0, 100),
+        "--label-smoothing": (wishes.label_smoothing, 0, 0.9),
+        "--copies": (wishes.copies, 0, 1000),
+        "--patience": (wishes.patience, 0, 100_000),
+    }
+    for option, (value, low, high) in limits.items():
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"{option} must lie between {low:g} and {high:g}, not {value:g}.")

@@ -104,7 +104,8 @@ def curves_plot(history: Sequence[Mapping[str, float]], path: Path) -> None:
             axes.minorticks_off()
         axes.set_xlabel("shrinkage of the covariance" if tried else "epoch")
         axes.set_title(name, loc="left", fontsize=11)
-        axes.legend(frameon=False)
+        if history:
+            axes.legend(frameon=False)
     right.set_ylim(0, 1.02)
     _save(figure, path)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import string
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from models import bundle, card, report, weights
 from models.bundle import Manifest
 from models.console import Console
 from models.datasets import Dataset
+from models.errors import UsageError
 from models.experiment import Outcome
 from models.export import export
 from models.faces import FaceSpec
@@ -22,13 +24,32 @@ _CHOICES = (
     "Epochs, shrinkage and temperature were chosen inside each fold's training part, on other "
     "subjects where subjects are known."
 )
+_PLAIN = frozenset(string.ascii_letters + string.digits + "-_.")
 _SHOWN = 10  # problems told one by one
 
 
 def default_name(dataset: Dataset) -> str:
     """emotion, smile, or the folder's name made fit for a folder and a URL."""
     given = _NAMES.get(dataset.layout, dataset.name).lower()
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in given).strip("-") or "model"
+    return "".join(c if c in _PLAIN else "-" for c in given).strip("-.") or "model"
+
+
+def check_place(name: str, out: Path) -> None:
+    """Refuse a name that is no plain word, and a place where something else would be replaced.
+
+    Raises:
+        UsageError: either of them.
+    """
+    if not name or not set(name) <= _PLAIN or name[0] in ".-":
+        raise UsageError(
+            f"--name {name!r} cannot name a model: use letters, digits, '-', '_' and '.' only."
+        )
+    if out.is_file() or (out.is_dir() and any(out.iterdir())
+                         and not (out / bundle.MANIFEST).is_file()):  # fmt: skip
+        raise UsageError(
+            f"{out} is no model bundle, and --out would replace it. Name a folder that is not "
+            "there yet, or a bundle to replace."
+        )
 
 
 def described(dataset: Dataset, faces: bool, protocol: str) -> str:
@@ -123,12 +144,11 @@ def keep_best(trainer: Trainer, run: Run, command: str) -> str:
     Returns:
         A sentence for the person, empty when no network was in training yet.
     """
-    network = trainer.best_so_far()
-    if network is None:
+    unfinished = trainer.best_so_far()
+    if unfinished is None:
         return ""
     out = run.folder / "best"
-    unfinished = Trained(network, [], {})
-    write(out, out.parent.name, trainer, unfinished, None, f"{command} (interrupted)")
+    write(out, run.folder.name, trainer, unfinished, None, f"{command} (interrupted)")
     return f"The best network so far is kept as a bundle in {out}. "
 
 

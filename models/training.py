@@ -115,12 +115,13 @@ class Trainer:
             return heads.softmax(logits(network.head, self.features(network), indices))
         return heads.softmax(logits(network, self._images, indices))
 
-    def best_so_far(self) -> Classifier | None:
+    def best_so_far(self) -> Trained | None:
         """When a fit was broken off: its network in the best state it had; else None."""
-        if self._open is None or self._fit is None or not self._fit.best:
+        fit = self._fit
+        if self._open is None or fit is None or not fit.best:
             return None
-        set_state(self._open, self._fit.best)
-        return self._open
+        set_state(self._open, fit.best)
+        return Trained(self._open, fit.history, {"epochs": fit.best_epoch})
 
     def fresh(self, key: str) -> Classifier:
         """The network as training finds it: fresh or from `init`, frozen as the recipe says."""

@@ -52,6 +52,12 @@ def test_open_weights_from_a_bundle_are_moved_gently() -> None:
     assert settled(freeze="none")[0].schedule.lr < settled(init="none")[0].schedule.lr
 
 
+def test_few_images_are_shown_in_more_copies() -> None:
+    assert settled(images=213)[0].copies == 8
+    assert settled(images=30_000)[0].copies == 1
+    assert settled(images=30_000, copies=3)[0].copies == 3
+
+
 def test_training_again_on_everything_is_for_small_sets() -> None:
     assert settled(init="none", images=200)[0].refit
     assert not settled(init="none", images=20_000)[0].refit
@@ -67,8 +73,10 @@ def test_training_again_on_everything_is_for_small_sets() -> None:
         ({"freeze": "some"}, "not understood"),
         ({"freeze": "0"}, "not understood"),
         ({"init": "none", "head": "lda"}, "needs a frozen trunk"),
-        ({"epochs": 0}, "--epochs must be 1 or more"),
-        ({"batch_size": 0}, "--batch-size must be 1 or more"),
+        ({"epochs": 0}, "--epochs must lie between 1 and"),
+        ({"image_size": 2000}, "--image-size must lie between 32 and 1024"),
+        ({"lr": -1.0}, "--lr must lie"),
+        ({"copies": -1}, "--copies must lie"),
     ],
 )
 def test_options_that_do_not_go_together(wishes: dict[str, object], says: str) -> None:
