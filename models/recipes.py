@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from models import bundle, networks, pictures
+from models import bundle, networks, pictures, weights
 from models.bundle import Bundle, InputSpec
 from models.datasets import Dataset
 from models.descent import Schedule
 from models.errors import UsageError
 from models.faces import FaceSpec
+from models.heads import Prior, Statistics
 from models.networks import NetworkSpec
 from models.training import Recipe, refit_pays
 
@@ -21,6 +22,7 @@ class Wishes:
 
     Attributes:
         init: `auto`, `none` or a bundle's folder.
+        keep: share of the starting bundle's head that stays where its labels are the same.
         freeze: `none`, `all`, or a number of last stages that stay open.
         face_bundle: where `auto` looks for weights of a face network.
     """
@@ -38,6 +40,7 @@ class Wishes:
     weight_decay: float = 0.01
     label_smoothing: float = 0.05
     copies: int = 8
+    keep: float = 0.5
     patience: int = 8
     seed: int = 1
     face_bundle: Path = Path("params/face")
@@ -70,6 +73,7 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
     taken = _input(wishes, spec, init)
     trainable = _trainable(wishes, init)
     head = wishes.head or ("lda" if trainable == 0 else "softmax")
+    cut = _cut(init) if faces else FaceSpec(wanted=False)
     if head == "lda" and trainable != 0:
         raise UsageError("--head lda needs a frozen trunk: add --freeze all, or leave it away.")
     schedule = Schedule(
@@ -82,14 +86,30 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
         patience=wishes.patience,
         seed=wishes.seed,
     )
-    cut = init.manifest.faces if init is not None and init.manifest.faces.wanted else FaceSpec(True)
+    prior = _prior(wishes, init, labels, taken, cut) if head == "lda" else None
+    refit = refit_pays(images, trainable == 0)
+    return Recipe(spec, taken, init, trainable, head, wishes.copies, refit, schedule, prior), cut
+
+
+def _cut(init: Bundle | None) -> FaceSpec:
     return (
-        Recipe(
-            spec, taken, init, trainable, head, wishes.copies,
-            refit_pays(images, trainable == 0), schedule,
-        ),
-        cut if faces else FaceSpec(wanted=False),
-    )  # fmt: skip
+        init.manifest.faces if init is not None and init.manifest.faces.wanted else FaceSpec(True)
+    )
+
+
+def _prior(
+    wishes: Wishes, init: Bundle | None, labels: tuple[str, ...], taken: InputSpec, cut: FaceSpec
+) -> Prior | None:
+    """The statistics of the starting bundle's features, where they speak of the same thing."""
+    if not 0 <= wishes.keep < 1:
+        raise UsageError(f"--keep must be from 0 to below 1, not {wishes.keep:g}.")
+    if init is None or wishes.keep == 0 or bundle.STATISTICS not in init.manifest.files:
+        return None
+    given = init.manifest
+    if (given.labels, given.input, given.faces) != (labels, taken, cut):
+        return None
+    arrays = weights.load(init.file(bundle.STATISTICS))
+    return Prior(Statistics.unpacked(arrays), wishes.keep)
 
 
 def _init(wishes: Wishes, faces: bool) -> Bundle | None:
