@@ -114,6 +114,14 @@ def arguments() -> argparse.ArgumentParser:
         metavar="PIXELS",
         help="side of the network's input (default: the bundle's or the network's)",
     )
+    net.add_argument(
+        "--keep",
+        type=float,
+        default=usual.keep,
+        metavar="SHARE",
+        help="how much of the --init bundle's head stays, 0 to 0.99, where its labels are the "
+        "same and the new head is lda: the two sets' statistics are blended (default: %(default)s)",
+    )
     steps = parser.add_argument_group("training")
     steps.add_argument(
         "--epochs", type=int, default=usual.epochs, help="at most this many (default: %(default)s)"
@@ -169,6 +177,12 @@ def arguments() -> argparse.ArgumentParser:
         "keeps 20%% (or the set's own test part), kfold is random 10-fold, loso "
         "leaves one subject out (default: auto, loso for jaffe, holdout where there "
         "is a test part, else none)",
+    )
+    run.add_argument(
+        "--base",
+        action="store_true",
+        help="write a bundle to start other trainings from: it is not exported and not served "
+        "(default: a bundle to serve)",
     )
     run.add_argument(
         "--resume",
@@ -240,7 +254,7 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
             f"Interrupted. {kept}Finished folds and checkpoints are in {run.folder}; the same "
             "command with --resume goes on."
         ) from None
-    manifest = shipping.write(out, name, trainer, final, outcome, command)
+    manifest = shipping.write(out, name, trainer, final, outcome, command, options.base)
     run.finish("final", {"bundle": str(out), "version": manifest.version})
     return shipping.result(out, manifest, held, run.folder, console.seconds)
 

@@ -26,6 +26,7 @@ MANIFEST = "model.json"
 GRAPH = "inference.json"
 PARAMETERS = "inference.pdiparams"
 WEIGHTS = "weights.safetensors"
+STATISTICS = "statistics.safetensors"  # of the features, by class: what a new head can build on
 FEATURES = "features"  # the task of a bundle that training starts from and nobody serves
 
 

@@ -4,7 +4,7 @@ With a few hundred images and a thousand features, a closed formula with a share
 covariance (Friedman 1989; the pooled one, so that the rule stays linear) beats gradient steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,34 +29,78 @@ class Linear:
         return Linear(self.weight / temperature, self.bias / temperature)
 
 
+@dataclass(frozen=True)
 class Statistics:
     """What LDA needs of a training part, gathered once for several shrinkages.
 
-    Args:
-        x: features (N, D).
-        y: class numbers (N,).
-        classes: how many; every one must occur in `y`.
+    Attributes:
+        centres: mean features of each class, float32 (classes, D).
+        within: covariance about the centres, all classes together, float64 (D, D).
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, classes: int) -> None:
+    centres: np.ndarray
+    within: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray, classes: int) -> "Statistics":
+        """Gather them.
+
+        Args:
+            x: features (N, D).
+            y: class numbers (N,).
+            classes: how many; every one must occur in `y`.
+        """
         x = x.astype(np.float32)
-        self.mean = x.mean(axis=0)
-        spread = x.std(axis=0)
-        self.spread = spread + 1e-3 * float(np.sqrt((spread**2).mean())) + 1e-12
-        z = (x - self.mean) / self.spread
-        self.centres = np.stack([z[y == k].mean(axis=0) for k in range(classes)])
-        rest = z - self.centres[y]
-        self.within = (rest.T @ rest).astype(np.float64) / len(z)
+        centres = np.stack([x[y == k].mean(axis=0) for k in range(classes)])
+        rest = x - centres[y]
+        return cls(centres, (rest.T @ rest).astype(np.float64) / len(x))
+
+    def blended(self, other: "Statistics", share: float) -> "Statistics":
+        """These and another set's, which counts for `share` of the whole (0 to 1)."""
+        return Statistics(
+            (1 - share) * self.centres + share * other.centres,
+            (1 - share) * self.within + share * other.within,
+        )
 
     def head(self, shrinkage: float) -> Linear:
         """Solve for the discriminants; every class is taken as equally likely beforehand."""
         size = len(self.within)
-        level = np.trace(self.within) / size
-        shared = (1 - shrinkage) * self.within + shrinkage * level * np.eye(size)
-        weight = np.linalg.solve(shared, self.centres.T)
-        bias = -0.5 * np.einsum("kd,dk->k", self.centres, weight)
-        weight = weight / self.spread[:, None]
-        return Linear(weight, bias - self.mean @ weight)
+        mean = self.centres.mean(axis=0)
+        spread = np.sqrt(np.diag(self.within) + self.centres.var(axis=0))
+        spread = spread + 1e-3 * float(np.sqrt((spread**2).mean())) + 1e-12
+        centres = (self.centres - mean) / spread
+        within = self.within / np.outer(spread, spread)
+        shared = (1 - shrinkage) * within + shrinkage * np.trace(within) / size * np.eye(size)
+        weight = np.linalg.solve(shared, centres.T)
+        bias = -0.5 * np.einsum("kd,dk->k", centres, weight)
+        weight = weight / spread[:, None]
+        return Linear(weight, bias - mean @ weight)
+
+    def packed(self) -> dict[str, np.ndarray]:
+        """As arrays to store; of the symmetric covariance one half."""
+        upper = self.within[np.triu_indices(len(self.within))]
+        return {"centres": self.centres, "within": upper.astype(np.float32)}
+
+    @classmethod
+    def unpacked(cls, arrays: Mapping[str, np.ndarray]) -> "Statistics":
+        """Back from `packed`."""
+        size = arrays["centres"].shape[1]
+        within = np.zeros((size, size))
+        within[np.triu_indices(size)] = arrays["within"]
+        return cls(arrays["centres"], within + np.triu(within, 1).T)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Statistics of the same features and labels from another, usually larger set.
+
+    Attributes:
+        statistics: of that set.
+        share: how much of the blend they are, 0 to 1.
+    """
+
+    statistics: Statistics
+    share: float
 
 
 def temperature_for(logits: np.ndarray, y: np.ndarray) -> float:
@@ -86,7 +130,8 @@ def fit_lda(
     y: np.ndarray,
     classes: int,
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
-) -> tuple[Linear, list[dict[str, float]]]:
+    prior: Prior | None = None,
+) -> tuple[Linear, list[dict[str, float]], Statistics]:
     """Choose shrinkage and temperature on inner folds, then fit on everything given.
 
     Args:
@@ -94,14 +139,21 @@ def fit_lda(
         y: class numbers (N,).
         classes: how many.
         folds: inner (training, validation) index pairs into N; the choice is made on them alone.
+        prior: blended in, in every fold alike; it must not have seen what is held out.
 
     Returns:
-        The head, and for each shrinkage tried its inner accuracy and loss, the chosen one marked.
+        The head; for each shrinkage tried its inner accuracy and loss, the chosen one marked; and
+        the statistics that the head was solved from.
     """
+
+    def gather(x: np.ndarray, of: np.ndarray) -> Statistics:
+        statistics = Statistics.of(*_stacked(x, of), classes)
+        return statistics.blended(prior.statistics, prior.share) if prior else statistics
+
     held: dict[float, list[np.ndarray]] = {shrinkage: [] for shrinkage in SHRINKAGES}
     truth: list[np.ndarray] = []
     for train, validation in folds:
-        statistics = Statistics(*_stacked(features[:, train], y[train]), classes)
+        statistics = gather(features[:, train], y[train])
         truth.append(y[validation])
         for shrinkage in SHRINKAGES:
             held[shrinkage].append(statistics.head(shrinkage).logits(features[0, validation]))
@@ -119,8 +171,9 @@ def fit_lda(
         })  # fmt: skip
     best = min(tried, key=lambda row: (-row["val_accuracy"], row["val_loss"]))
     best["chosen"] = 1.0
-    head = Statistics(*_stacked(features, y), classes).head(best["shrinkage"])
-    return head.cooled(best["temperature"]), tried
+    statistics = gather(features, y)
+    head = statistics.head(best["shrinkage"])
+    return head.cooled(best["temperature"]), tried, statistics
 
 
 def _stacked(features: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from models import bundle, networks, pictures
+from models import bundle, networks, pictures, weights
 from models.bundle import Bundle, InputSpec
 from models.datasets import Dataset
 from models.descent import Schedule
 from models.errors import UsageError
 from models.faces import FaceSpec
+from models.heads import Prior, Statistics
 from models.networks import NetworkSpec
 from models.training import Recipe, refit_pays
 
@@ -22,6 +23,7 @@ class Wishes:
 
     Attributes:
         init: `auto`, `none` or a bundle's folder.
+        keep: share of the starting bundle's head that stays where its labels are the same.
         freeze: `none`, `all`, or a number of last stages that stay open.
         face_bundle: where `auto` looks for weights of a face network.
     """
@@ -39,6 +41,7 @@ class Wishes:
     weight_decay: float = 0.01
     label_smoothing: float = 0.05
     copies: int | None = None
+    keep: float = 0.5
     patience: int = 8
     seed: int = 1
     face_bundle: Path = Path("params/face")
@@ -72,6 +75,7 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
     trainable = _trainable(wishes, init)
     _check_numbers(wishes)
     head = wishes.head or ("lda" if trainable == 0 else "softmax")
+    cut = _cut(init) if faces else FaceSpec(wanted=False)
     if head == "lda" and trainable != 0:
         raise UsageError("--head lda needs a frozen trunk: add --freeze all, or leave it away.")
     schedule = Schedule(
@@ -84,14 +88,29 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
         patience=wishes.patience,
         seed=wishes.seed,
     )
-    cut = init.manifest.faces if init is not None and init.manifest.faces.wanted else FaceSpec(True)
+    prior = _prior(wishes, init, labels, taken, cut) if head == "lda" else None
+    refit = refit_pays(images, trainable == 0)
+    copies = _copies(wishes, images)
+    return Recipe(spec, taken, init, trainable, head, copies, refit, schedule, prior), cut
+
+
+def _cut(init: Bundle | None) -> FaceSpec:
     return (
-        Recipe(
-            spec, taken, init, trainable, head, _copies(wishes, images),
-            refit_pays(images, trainable == 0), schedule,
-        ),
-        cut if faces else FaceSpec(wanted=False),
-    )  # fmt: skip
+        init.manifest.faces if init is not None and init.manifest.faces.wanted else FaceSpec(True)
+    )
+
+
+def _prior(
+    wishes: Wishes, init: Bundle | None, labels: tuple[str, ...], taken: InputSpec, cut: FaceSpec
+) -> Prior | None:
+    """The statistics of the starting bundle's features, where they speak of the same thing."""
+    if init is None or wishes.keep == 0 or bundle.STATISTICS not in init.manifest.files:
+        return None
+    given = init.manifest
+    if (given.labels, given.input, given.faces) != (labels, taken, cut):
+        return None
+    arrays = weights.load(init.file(bundle.STATISTICS))
+    return Prior(Statistics.unpacked(arrays), wishes.keep)
 
 
 def _init(wishes: Wishes, faces: bool) -> Bundle | None:
@@ -170,6 +189,7 @@ def _check_numbers(wishes: Wishes) -> None:
         "--weight-decay": (wishes.weight_decay, 0, 100),
         "--label-smoothing": (wishes.label_smoothing, 0, 0.9),
         "--copies": (wishes.copies, 0, 1000),
+        "--keep": (wishes.keep, 0, 0.99),
         "--patience": (wishes.patience, 0, 100_000),
     }
     for option, (value, low, high) in limits.items():

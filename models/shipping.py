@@ -92,6 +92,7 @@ def settings(dataset: Dataset, recipe: Recipe, cut: FaceSpec, protocol: str) -> 
         "trainable": recipe.trainable,
         "head": recipe.head,
         "copies": recipe.copies,
+        "keep": recipe.prior.share if recipe.prior else 0,
         **dataclasses.asdict(recipe.schedule),
     }
 
@@ -103,8 +104,11 @@ def write(
     final: Trained,
     outcome: Outcome | None,
     command: str,
+    base: bool = False,
 ) -> Manifest:
     """Write the bundle `out`; an older one there is replaced once the new one is whole.
+
+    With `base` it is one to start other trainings from: nothing is exported, nobody serves it.
 
     Raises:
         ExportError: the export does not agree with the network.
@@ -112,12 +116,16 @@ def write(
     held, recipe = trainer.pictures, trainer.recipe
     protocol, metrics = _measured(outcome)
     with bundle.writing(out) as folder:
-        difference = export(final.network, recipe.input, folder)
+        made = _record(held, recipe, final, command)
+        if not base:
+            made["export_difference"] = export(final.network, recipe.input, folder)
         weights.save(weights.state_of(final.network), folder / bundle.WEIGHTS)
-        parts = [bundle.sha256(folder / bundle.PARAMETERS), bundle.sha256(folder / bundle.GRAPH)]
-        mark = hashlib.sha256("".join(parts).encode()).hexdigest()[:8]
+        if final.statistics is not None:
+            weights.save(final.statistics.packed(), folder / bundle.STATISTICS)
+        mark = bundle.sha256(folder / bundle.WEIGHTS)[:8]
         manifest = Manifest(
             name=name,
+            task=bundle.FEATURES if base else "classification",
             version=f"{time.strftime('%Y%m%d', time.gmtime())}-{mark}",
             labels=held.dataset.labels,
             input=recipe.input,
@@ -126,7 +134,7 @@ def write(
                 **recipe.network.as_dict(),
                 "parameters": weights.parameters(final.network),
             },
-            training=_record(held, recipe, final, command) | {"export_difference": difference},
+            training=made,
             protocol=protocol,
             metrics=metrics,
             licence=_terms(held.dataset, recipe),
@@ -207,6 +215,7 @@ def _record(held: Pictures, recipe: Recipe, final: Trained, command: str) -> dic
         "trainable_stages": "all" if recipe.trainable is None else recipe.trainable,
         "head": recipe.head,
         "copies": recipe.copies if recipe.frozen else None,
+        "kept_of_init_head": recipe.prior.share if recipe.prior else 0,
         **dataclasses.asdict(recipe.schedule),
         "chosen": dict(final.chosen),
         "command": command,

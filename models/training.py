@@ -36,6 +36,7 @@ class Recipe:
         trainable: how many last stages of the trunk are trained; 0 none, None all of it.
         head: `lda` (closed formula, frozen trunk only) or `softmax` (gradient).
         copies: jittered copies of each crop that a frozen trunk sees.
+        prior: what an `lda` head keeps of the head it starts from, or None.
         refit: train again on everything given for the number of epochs that was best.
     """
 
@@ -47,6 +48,7 @@ class Recipe:
     copies: int
     refit: bool
     schedule: Schedule
+    prior: heads.Prior | None = None
 
     @property
     def frozen(self) -> bool:
@@ -66,11 +68,13 @@ class Trained:
     Attributes:
         history: a row an epoch of the fit that chose the epoch, or a row a shrinkage tried.
         chosen: what was chosen inside the training part (epochs, or shrinkage and temperature).
+        statistics: what an `lda` head was solved from.
     """
 
     network: Classifier
     history: list[dict[str, float]]
     chosen: Mapping[str, float]
+    statistics: heads.Statistics | None = None
 
 
 class Trainer:
@@ -155,7 +159,8 @@ class Trainer:
             (np.array([place[i] for i in a.tolist()]), np.array([place[i] for i in b.tolist()]))
             for a, b in self._inner(train, key, _INNER_FOLDS)
         ]
-        head, tried = heads.fit_lda(features, self.y[train], len(self.labels), folds)
+        classes, prior = len(self.labels), self.recipe.prior
+        head, tried, statistics = heads.fit_lda(features, self.y[train], classes, folds, prior)
         _set_head(network, head)
         chosen = next(row for row in tried if row["chosen"])
         self._console.say(
@@ -163,7 +168,7 @@ class Trainer:
             f"{chosen['val_accuracy']:.3f}, loss {chosen['val_loss']:.3f}"
         )
         kept = {name: chosen[name] for name in ("shrinkage", "temperature", "val_accuracy")}
-        return Trained(network, tried, kept)
+        return Trained(network, tried, kept, statistics)
 
     def _descend_on_features(self, network: Classifier, train: np.ndarray, key: str) -> Trained:
         inputs, mean, spread = self.features(network).standardised(train)

@@ -27,7 +27,7 @@ def thirds(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def test_it_separates_clouds_it_has_not_seen() -> None:
     x, y = clouds(1)
-    head, tried = heads.fit_lda(x, y, CLASSES, thirds(len(y)))
+    head, tried, _ = heads.fit_lda(x, y, CLASSES, thirds(len(y)))
     fresh, right = clouds(2, 400)
     assert heads.accuracy(head.logits(fresh[0]), right) > 0.9
     assert sum(row["chosen"] for row in tried) == 1
@@ -37,14 +37,14 @@ def test_it_separates_clouds_it_has_not_seen() -> None:
 def test_shuffled_labels_teach_it_nothing() -> None:
     x, y = clouds(1)
     shuffled = np.random.default_rng(5).permutation(y)
-    head, _ = heads.fit_lda(x, shuffled, CLASSES, thirds(len(y)))
+    head, _, _ = heads.fit_lda(x, shuffled, CLASSES, thirds(len(y)))
     fresh, right = clouds(2, 400)
     assert heads.accuracy(head.logits(fresh[0]), right) < 0.45  # chance is 0.25
 
 
 def test_the_temperature_makes_probabilities_honest() -> None:
     x, y = clouds(1, apart=1.5)
-    head, _ = heads.fit_lda(x, y, CLASSES, thirds(len(y)))
+    head, _, _ = heads.fit_lda(x, y, CLASSES, thirds(len(y)))
     fresh, right = clouds(2, 2000, apart=1.5)
     confidence = heads.softmax(head.logits(fresh[0])).max(axis=1).mean()
     assert confidence == pytest.approx(heads.accuracy(head.logits(fresh[0]), right), abs=0.1)
@@ -52,7 +52,7 @@ def test_the_temperature_makes_probabilities_honest() -> None:
 
 def test_cooling_softens_and_decides_the_same() -> None:
     x, y = clouds(1)
-    head = heads.Statistics(x[0], y, CLASSES).head(0.1)
+    head = heads.Statistics.of(x[0], y, CLASSES).head(0.1)
     hot, cool = head.logits(x[0]), head.cooled(4.0).logits(x[0])
     assert np.array_equal(hot.argmax(axis=1), cool.argmax(axis=1))
     assert heads.softmax(cool).max() < heads.softmax(hot).max() or heads.softmax(hot).max() == 1
@@ -68,6 +68,38 @@ def test_temperature_of_logits_made_too_sharp_is_found() -> None:
 def test_a_feature_that_never_changes_does_no_harm() -> None:
     x, y = clouds(1)
     x[..., 7] = 3.0
-    head, _ = heads.fit_lda(x, y, CLASSES, thirds(len(y)))
+    head, _, _ = heads.fit_lda(x, y, CLASSES, thirds(len(y)))
     assert np.isfinite(head.weight).all()
     assert heads.accuracy(head.logits(x[0]), y) > 0.9
+
+
+def test_a_prior_of_a_larger_set_helps_a_small_one() -> None:
+    large = heads.Statistics.of(*_first(clouds(3, 2000, apart=1.5)), CLASSES)
+    x, y = clouds(1, 24, apart=1.5)
+    fresh, right = clouds(2, 2000, apart=1.5)
+    alone, _, _ = heads.fit_lda(x, y, CLASSES, thirds(len(y)))
+    blended, _, _ = heads.fit_lda(x, y, CLASSES, thirds(len(y)), heads.Prior(large, 0.5))
+    better = heads.accuracy(blended.logits(fresh[0]), right)
+    assert better > heads.accuracy(alone.logits(fresh[0]), right) + 0.02
+
+
+def test_a_blend_lies_between_its_two_sets() -> None:
+    one = heads.Statistics.of(*_first(clouds(1)), CLASSES)
+    other = heads.Statistics.of(*_first(clouds(2)), CLASSES)
+    half = one.blended(other, 0.5)
+    assert np.allclose(half.centres, (one.centres + other.centres) / 2)
+    assert np.allclose(half.within, (one.within + other.within) / 2)
+    assert np.allclose(one.blended(other, 0.0).head(0.1).weight, one.head(0.1).weight)
+
+
+def test_statistics_are_stored_in_half_the_room_and_come_back() -> None:
+    statistics = heads.Statistics.of(*_first(clouds(1)), CLASSES)
+    packed = statistics.packed()
+    assert packed["within"].shape == (40 * 41 // 2,)
+    back = heads.Statistics.unpacked(packed)
+    assert np.allclose(back.within, statistics.within, rtol=1e-6)
+    assert np.allclose(back.head(0.2).weight, statistics.head(0.2).weight, rtol=1e-3, atol=1e-5)
+
+
+def _first(set_: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    return set_[0][0], set_[1]

@@ -34,12 +34,14 @@ def small_face(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The first five stages of the shipped face network: 256 features are quickly told apart."""
     full = bundle.load(FACE)
     state = weights.load(full.file(bundle.WEIGHTS))
-    kept = {n: v for n, v in state.items() if int(n.split(".")[2]) <= 5}
+    trunk = {n: v for n, v in state.items() if n.startswith("trunk.")}
+    kept = {n: v for n, v in trunk.items() if int(n.split(".")[2]) <= 5}
     network = {**full.manifest.network, "options": {"pairs": 5}, "pool": [1, 1]}
     SMALL["path"] = tmp_path_factory.mktemp("bundles") / "small"
     with bundle.writing(SMALL["path"]) as folder:
         weights.save(kept, folder / bundle.WEIGHTS)
-        bundle.seal(folder, replace(full.manifest, network=network, name="small"))
+        bare = replace(full.manifest, network=network, name="small", labels=())
+        bundle.seal(folder, bare)
 
 
 def made(wishes: Wishes, labels: tuple[str, ...], count: int) -> Recipe:
@@ -224,6 +226,31 @@ def test_the_bundle_serves_what_was_trained_and_starts_another_training(
                                       freeze="all", head=None), tmp_path / "second")  # fmt: skip
     trained = second.train(np.arange(len(fewer)), "final")
     assert second.probabilities(trained.network, np.arange(5)).shape == (5, 2)
+
+
+def test_a_base_bundle_lends_its_statistics_to_sets_of_the_same_labels_alone(
+    people: Dataset, tmp_path: Path
+) -> None:
+    first = trainer_for(people, FROZEN, tmp_path / "first")
+    final = experiment.ship(first)
+    out = tmp_path / "base"
+    shipping.write(out, "base", first, final, None, "python train.py --base", base=True)
+    base = bundle.load(out)
+    assert base.manifest.task == bundle.FEATURES and bundle.GRAPH not in base.manifest.files
+    assert bundle.STATISTICS in base.manifest.files
+
+    again = replace(FROZEN, init=str(out))
+    same = trainer_for(people, again, tmp_path / "same")
+    assert same.recipe.prior is not None and same.recipe.prior.share == 0.5
+    alone = trainer_for(people, replace(again, keep=0.0), tmp_path / "alone")
+    assert alone.recipe.prior is None
+    few = np.arange(0, len(people.samples), 3)
+    heads = [t.train(few, "k").network.head.weight.numpy() for t in (same, alone)]
+    assert not np.allclose(*heads)
+
+    other = replace(people, labels=("disc", "square", "bars"))
+    assert made(again, other.labels, 30).prior is None
+    assert made(replace(again, image_size=64), people.labels, 30).prior is None
 
 
 def test_only_the_last_stages_move_when_the_rest_is_frozen(
