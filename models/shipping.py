@@ -124,7 +124,7 @@ def write(
             faces=held.spec,
             network={
                 **recipe.network.as_dict(),
-                "parameters": weights.parameters(final.network),
+                "parameters": final.network.parameter_count(),
             },
             training=_record(held, recipe, final, command) | {"export_difference": difference},
             protocol=protocol,
