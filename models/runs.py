@@ -32,7 +32,6 @@ class Run:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], resume: bool) -> None:
         self.folder = folder
-        self.resumed = resume
         given = json.loads(json.dumps(settings))
         file = folder / "settings.json"
         if resume:

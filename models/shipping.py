@@ -132,7 +132,7 @@ def write(
             faces=held.spec,
             network={
                 **recipe.network.as_dict(),
-                "parameters": weights.parameters(final.network),
+                "parameters": final.network.parameter_count(),
             },
             training=made,
             protocol=protocol,

@@ -4,6 +4,7 @@ A tensor is stored as 16-bit floats only where that loses nothing (the published
 16-bit already); everything else stays 32-bit.
 """
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,15 +97,8 @@ def _smallest(values: np.ndarray) -> np.ndarray:
     return half if np.array_equal(half.astype(np.float32), values) else values
 
 
-def parameters(network: Any) -> int:
-    """How many numbers are learned."""
-    return int(sum(parameter.size for parameter in network.parameters()))
-
-
 def seeded(text: str) -> int:
     """A generator seed for a named step, the same on every machine; seeds Paddle with it."""
-    import zlib
-
     seed = zlib.crc32(text.encode())
     paddle.seed(seed)
     return seed
