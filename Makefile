@@ -23,7 +23,7 @@ serve: $(VENV)/.installed ## Serve in the foreground until Ctrl-C
 	@exec $(BIN)/python -m service
 
 test: $(VENV)/.installed-test ## Run every test, style and types among them; ARGS go to pytest
-	@tools/packages chromium fonts-dejavu-core || [ -z "$$CI" ]
+	@.ci/packages chromium fonts-dejavu-core || [ -z "$$CI" ]
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.installed-test ## Check style and types only
@@ -43,9 +43,9 @@ clean: ## Remove caches and the tests' output; .venv stays
 comma := ,
 
 $(VENV)/.installed: requirements.txt
-	@tools/environment $(VENV) requirements.txt
+	@.ci/environment $(VENV) requirements.txt
 	@touch $@
 
-$(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
-	@tools/environment $(VENV) requirements-test.txt
+$(VENV)/.installed-test: tests/requirements.txt $(VENV)/.installed
+	@.ci/environment $(VENV) tests/requirements.txt
 	@touch $@

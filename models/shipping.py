@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 import string
 import time
 from pathlib import Path
@@ -50,6 +51,9 @@ def check_place(name: str, out: Path) -> None:
             f"{out} is no model bundle, and --out would replace it. Name a folder that is not "
             "there yet, or a bundle to replace."
         )
+    above = next(place for place in out.resolve().parents if place.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise UsageError(f"{out} cannot be written: {above} is not a folder you may write into.")
 
 
 def described(dataset: Dataset, faces: bool, protocol: str) -> str:

@@ -205,6 +205,7 @@ class Pool:
             command,
             env={**os.environ, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
+            stdout=2,  # what a library prints must not stand among the answers
             process_group=0,  # Ctrl-C is for the parent, which ends its processes itself
         )
         slot.state, slot.since = "starting", time.monotonic()

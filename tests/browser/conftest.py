@@ -46,7 +46,7 @@ def playwright() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        skip_or_fail("Playwright is not installed (requirements-test.txt).")
+        skip_or_fail("Playwright is not installed (tests/requirements.txt).")
     with sync_playwright() as started:
         yield started
 

@@ -136,7 +136,7 @@ def test_another_python_is_refused_with_a_sentence(tmp_path: Path):
     other.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.13.1\nexit 1\n')
     other.chmod(0o755)
     venv = tmp_path / "venv"
-    done = run("tools/environment", str(venv), "requirements.txt", PYTHON=str(other))
+    done = run(".ci/environment", str(venv), "requirements.txt", PYTHON=str(other))
     assert done.returncode == 1 and not venv.exists()
     assert "needs Python 3.11" in done.stderr and "Python 3.13.1" in done.stderr
     assert "make PYTHON=" in done.stderr
@@ -149,11 +149,11 @@ def test_what_cannot_be_installed_is_named():
         if not shutil.which("setpriv"):
             pytest.skip("setpriv is needed to be someone else than root")
         as_nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    done = run(*as_nobody, "sh", "tools/packages", "hyojo-no-such-thing", "hyojo-nor-this")
+    done = run(*as_nobody, "sh", ".ci/packages", "hyojo-no-such-thing", "hyojo-nor-this")
     assert done.returncode == 1
     assert "apt-get install hyojo-no-such-thing hyojo-nor-this" in done.stderr
 
 
 def test_what_is_there_is_not_installed_again():
-    done = run("tools/packages", "libgomp1")
+    done = run(".ci/packages", "libgomp1")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
