@@ -21,7 +21,7 @@ NAMES = (
     "PPLCNet_x0_25", "PPLCNet_x0_5", "PPLCNet_x1_0", "PPLCNet_x1_5", "PPLCNet_x2_0",
     "MobileNetV1", "MobileNetV2", "MobileNetV3_small_x0_5", "MobileNetV3_small_x1_0",
     "MobileNetV3_large_x1_0", "ResNet18", "ResNet34", "ResNet50", "ResNet101", "VGG11", "VGG13",
-    "VGG16", "VGG19", "InceptionV3", "DenseNet121", "DenseNet161", "DenseNet169", "GoogLeNet",
+    "VGG16", "VGG19", "InceptionV3", "DenseNet121", "DenseNet161", "DenseNet169",
     "SqueezeNet1_1", "EfficientNetB0", "ShuffleNetV2_x1_0", "GhostNet_x1_0", "AlexNet",
     "PPHGNet_tiny", "RepVGG_A0", "HarDNet68", "MobileViT_S",
 )  # fmt: skip

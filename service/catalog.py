@@ -48,11 +48,13 @@ def read(params: Path, names: Sequence[str], default: str) -> Catalog:
     folders: dict[str, Path] = {}
     for name in names or _found(params, default):
         try:
-            if not names and bundle.read_manifest(params / name).task != SERVED_TASK:
-                continue  # a bundle to start a training from, not one that answers
-            manifest = bundle.load(params / name).manifest
-            models[name] = _info(name, manifest)
-            folders[name] = params / name
+            if bundle.read_manifest(params / name).task == SERVED_TASK:
+                manifest = bundle.load(params / name).manifest
+                models[name] = _info(name, manifest)
+                folders[name] = params / name
+            elif name in (*names, default):
+                why = f"{params / name} only lends its weights to trainings (--init); it answers "
+                models[name] = ModelInfo(name=name, error=why + "nothing. Name another model.")
         except BundleError as error:
             models[name] = ModelInfo(name=name, error=str(error))
     return Catalog(models, folders, default)

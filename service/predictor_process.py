@@ -113,8 +113,8 @@ def _load(bundles: list[Path], max_pixels: int) -> dict[str, "Predictor"]:
     from models import bundle
     from models.predictor import Predictor
 
-    loaded = [Predictor(bundle.load(path), max_pixels) for path in bundles]
-    return {predictor.bundle.manifest.name: predictor for predictor in loaded}
+    # By the folder's name, as the catalogue has them; a copied bundle still says its old one.
+    return {path.name: Predictor(bundle.load(path), max_pixels) for path in bundles}
 
 
 def _spare_the_cores() -> None:

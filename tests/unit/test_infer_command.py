@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,6 +83,12 @@ def test_a_bundle_is_named_by_its_folder_too(album: Path, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
 
 
+def test_a_copied_bundle_answers_under_its_new_name(album: Path, tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / "params" / "emotion", tmp_path / "mine")
+    done = _infer(album / "b-face.jpg", "--json", "--model", tmp_path / "mine")
+    assert done.returncode == 0 and json.loads(done.stdout)["label"] == "happiness"
+
+
 def test_whole_classifies_a_picture_without_a_face(album: Path) -> None:
     done = _infer(album / "c-hills.png", "--json", "--faces", "whole")
     assert json.loads(done.stdout)["label"] in EMOTIONS
@@ -93,6 +100,7 @@ def test_whole_classifies_a_picture_without_a_face(album: Path) -> None:
         (["nowhere.jpg"], "There is no file or folder nowhere.jpg"),
         (["docker"], "holds no image files"),
         (["web/example.jpg", "--model", "smlie"], "There is no model bundle at"),
+        (["web/example.jpg", "--model", "face"], "only lends its weights to trainings"),
         (["web/example.jpg", "--top", "0"], "takes a whole number from 1, not '0'"),
         (["web/example.jpg", "--faces", "some"], "invalid choice: 'some'"),
         (["web/example.jpg", "--batch-size", "x"], "takes a whole number from 1"),
