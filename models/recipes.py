@@ -41,7 +41,7 @@ class Wishes:
     weight_decay: float = 0.01
     label_smoothing: float = 0.05
     copies: int | None = None
-    keep: float = 0.5
+    keep: float = 0.7
     patience: int = 8
     seed: int = 1
     face_bundle: Path = Path("params/face")

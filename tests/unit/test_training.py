@@ -241,7 +241,7 @@ def test_a_base_bundle_lends_its_statistics_to_sets_of_the_same_labels_alone(
 
     again = replace(FROZEN, init=str(out))
     same = trainer_for(people, again, tmp_path / "same")
-    assert same.recipe.prior is not None and same.recipe.prior.share == 0.5
+    assert same.recipe.prior is not None and same.recipe.prior.share == 0.7
     alone = trainer_for(people, replace(again, keep=0.0), tmp_path / "alone")
     assert alone.recipe.prior is None
     few = np.arange(0, len(people.samples), 3)
