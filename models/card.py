@@ -91,6 +91,12 @@ def _training(manifest: Manifest) -> str:
         f"    {training['command']}",
         "![curves](curves.png)",
     ]
+    if training.get("kept_of_init_head"):
+        lines.insert(
+            2,
+            "Its head is solved from these images' statistics blended with those of "
+            f"{training['init_data']}, which count for {training['kept_of_init_head']:.0%}.",
+        )
     if training["unreadable"] or training["faceless"]:
         lines.append(
             f"Left out: {training['unreadable']} images that cannot be read, "
