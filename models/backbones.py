@@ -125,9 +125,13 @@ def _paddleclas() -> Any:
 def _quiet() -> Any:
     """PaddleClas warns and prints while it is imported and while networks are built."""
     root = logging.getLogger()
-    before = list(root.handlers)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
+    before, level = list(root.handlers), logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
     for handler in [handler for handler in root.handlers if handler not in before]:
         root.removeHandler(handler)

@@ -47,7 +47,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         ImageError: `empty_image`, `unsupported_image`, `image_too_large` or `image_broken`.
     """
     if not data:
-        raise ImageError("The image is empty: it has 0 bytes. Send the whole file.", "empty_image")
+        raise ImageError("The image is empty: it has 0 bytes. Take the whole file.", "empty_image")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's on damaged metadata and on size: judged here
         with _open(data) as image:
@@ -96,7 +96,8 @@ def _pixels(image: Image.Image, max_pixels: int) -> np.ndarray:
     except Exception as error:  # a decoder that trips over damage may raise anything
         raise ImageError(
             f"The image cannot be decoded: the {image.format} file is truncated or damaged "
-            f"({_reason(error)}). Send the file again, or save it anew with an image editor.",
+            f"({_reason(error)}). Take the file from its source again, or save it anew with an "
+            "image editor.",
             "image_broken",
         ) from None
 
@@ -111,7 +112,7 @@ def _open(data: bytes) -> Image.Image:
             raise _damaged_header("it cannot be made out") from None
         raise ImageError(
             "This is not an image that can be read: its content is none of JPEG, PNG, WebP, BMP, "
-            "GIF or TIFF. Convert it to JPEG or PNG and send it again.",
+            "GIF or TIFF. Convert it to JPEG or PNG and try again.",
             "unsupported_image",
         ) from None
     except Exception as error:  # a plugin that trips over a damaged header may raise anything
@@ -120,7 +121,8 @@ def _open(data: bytes) -> Image.Image:
 
 def _damaged_header(why: str) -> ImageError:
     return ImageError(
-        f"The image cannot be opened: its header is damaged ({why}). Send the file again.",
+        f"The image cannot be opened: its header is damaged ({why}). Take the file from its "
+        "source again.",
         "image_broken",
     )
 
@@ -162,7 +164,7 @@ def _grey_to_8_bits(grey: np.ndarray, mode: str) -> np.ndarray:
 def _too_large(what: str, max_pixels: int) -> ImageError:
     return ImageError(
         f"The image is too large. {what}; the limit is {max_pixels / 1e6:g} megapixels. Make it "
-        "smaller and send it again.",
+        "smaller and try again.",
         "image_too_large",
     )
 

@@ -124,7 +124,10 @@ def read(
         kept.append((sample, *_shrunk(image, face, spec, size)))
     if not kept:
         raise DataError(_none_left(dataset, unreadable, faceless))
-    left = dataset.keep(tuple(sample for sample, _, _ in kept))
+    try:
+        left = dataset.keep(tuple(sample for sample, _, _ in kept))
+    except DataError as error:
+        raise DataError(f"{error}{_left_out([*unreadable, *faceless])}") from None
     pixels, found = tuple(p for _, p, _ in kept), tuple(f for _, _, f in kept)
     return Pictures(left, spec, size, pixels, found, tuple(unreadable), tuple(faceless), whole)
 
@@ -153,6 +156,14 @@ def shows_faces(dataset: Dataset, look_at: int = 40, share: float = 0.9) -> bool
         seen += 1
         hits += face is not None and face.box[2] >= 0.12 * min(image.shape[:2])
     return seen > 0 and hits >= share * seen
+
+
+def _left_out(problems: list[Problem]) -> str:
+    if not problems:
+        return ""
+    first = problems[0]
+    verb = "image was" if len(problems) == 1 else "images were"
+    return f" {len(problems)} {verb} left out; {first.sample.path.name}: {first.reason}"
 
 
 def _none_left(dataset: Dataset, unreadable: list[Problem], faceless: list[Problem]) -> str:

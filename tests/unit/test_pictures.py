@@ -40,7 +40,9 @@ def test_unreadable_images_are_listed_and_left_out(tmp_path: Path) -> None:
 def test_a_class_left_with_one_image_is_refused_after_reading(tmp_path: Path) -> None:
     root = shapes.folders(tmp_path / "set", 2)
     (root / "disc" / "001.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"'disc'.*only one usable image"):
+    with pytest.raises(
+        DataError, match=r"'disc'.*only one usable image.*001\.png: The image is empty"
+    ):
         pictures.read(datasets.read(root), WHOLE, 32)
 
 
