@@ -7,7 +7,6 @@ SIGTERM or Ctrl-C lets running requests finish (the gateway first, then the work
 status 0. If either of the two ends by itself, the other is ended too, with status 1.
 """
 
-import ctypes
 import os
 import signal
 import socket
@@ -17,13 +16,12 @@ import time
 from pathlib import Path
 
 from service.errors import SettingsError
-from service.health import NotReadyError, ask_gateway
+from service.health import EVERY_ADDRESS, NotReadyError, ask_gateway
+from service.kinship import end_with_parent
 from service.settings import Settings, load_settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 POLL_S = 0.2
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class ServiceError(Exception):
@@ -51,10 +49,8 @@ class Service:
     @property
     def url(self) -> str:
         """What to open in a browser on this machine."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(
-            self._settings.host, self._settings.host
-        )
-        return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{self._port}"
+        host = EVERY_ADDRESS.get(self._settings.host, self._settings.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     def run(self) -> int:
         """Watch both until one ends or a signal comes; returns the exit status."""
@@ -118,12 +114,8 @@ def _start(command: list[str], *fds: int) -> "subprocess.Popen[bytes]":
         stdin=subprocess.DEVNULL,
         pass_fds=fds,
         process_group=0,  # Ctrl-C is for this process, which ends the two in order
-        preexec_fn=_end_with_parent,
+        preexec_fn=lambda: end_with_parent(signal.SIGTERM),
     )
-
-
-def _end_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _terminate(process: "subprocess.Popen[bytes]", patience_s: float) -> int:

@@ -15,7 +15,8 @@ import sys
 
 TIMEOUT_S = 3.0
 _LONGEST_ANSWER = 64 * 1024
-_EVERY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+EVERY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where to reach, on this machine, what listens everywhere."""
 
 
 class NotReadyError(Exception):
@@ -33,7 +34,7 @@ def ask_gateway(host: str, port: int, timeout_s: float = TIMEOUT_S) -> None:
     Raises:
         NotReadyError: it says something else, or nothing.
     """
-    address = (_EVERY_ADDRESS.get(host, host), port)
+    address = (EVERY_ADDRESS.get(host, host), port)
     try:
         with socket.create_connection(address, timeout_s) as connection:
             connection.sendall(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n")

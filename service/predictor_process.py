@@ -5,7 +5,6 @@ while it runs. It ends when its parent does.
 """
 
 import argparse
-import ctypes
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from service import protocol
+from service.kinship import end_with_parent
 from service.protocol import FaceResult, ImageProblem, ImageResult, Job, Size, Timings
 
 if TYPE_CHECKING:
@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 
     from models.predictor import Prediction, Predictor
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 _ORPHAN_CHECK_MS = 2000
 
 
 def main(argv: list[str] | None = None) -> int:
     """Load the bundles, say hello, answer jobs until the parent is gone."""
     options = _arguments(argv)
-    _end_with_parent(options.parent)
+    end_with_parent(signal.SIGKILL)
+    if os.getppid() != options.parent:  # it ended before we asked
+        return 1
     began = time.monotonic()
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
@@ -122,13 +123,6 @@ def _spare_the_cores() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-
-
-def _end_with_parent(parent: int) -> None:
-    """Ask the kernel to end this process when its parent dies, and do not outlive one that has."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
