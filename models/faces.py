@@ -1,18 +1,15 @@
 """Find faces in a picture; cut and align the square that a network sees. The same code trains and
 serves."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
-
-# libfacedetection spins its own OpenMP threads; with busy cores they stall it for 100 ms and more.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
 
 from models.errors import UsageError
+from models.libfacedetection import LibFaceDetection
 
 Point = tuple[float, float]
 Search = Literal["auto", "all"]
@@ -99,7 +96,7 @@ class Detector(Protocol):
 
 
 class YuFace:
-    """libfacedetection (Shiqi Yu, BSD-3-Clause), compiled into the package `yuface`."""
+    """libfacedetection; see `models.libfacedetection`."""
 
     # Longer side that the picture is brought to, coarse to fine.
     LEVELS_PX: Mapping[Search, tuple[int, ...]] = {"auto": (160, 320), "all": (160, 320, 640)}
@@ -107,9 +104,7 @@ class YuFace:
     MIN_SIDE_PX = 32  # the library's anchors need this much; a thinner picture is padded
 
     def __init__(self, min_score: float = 0.6) -> None:
-        import yuface  # here, so that a bundle with another detector does not need it
-
-        self._detect: Callable[..., tuple[Any, Any, Any]] = yuface.detect
+        self._find = LibFaceDetection()
         self._min_score = min_score
 
     def detect(self, image: np.ndarray, search: Search = "auto") -> list[Face]:
@@ -137,16 +132,17 @@ class YuFace:
         missing = max(0, self.MIN_SIDE_PX - size[0]), max(0, self.MIN_SIDE_PX - size[1])
         if any(missing):
             small = cv2.copyMakeBorder(small, 0, missing[1], 0, missing[0], cv2.BORDER_REPLICATE)
-        scores, boxes, points = self._detect(np.ascontiguousarray(small), self._min_score)
-        back = np.array([width / size[0], height / size[1]])
+        back = np.tile([width / size[0], height / size[1]], 7)
+        rows = self._find(np.ascontiguousarray(small)).astype(float)
         return [
             _face(
                 score / 100.0,
-                np.asarray(box, float).reshape(2, 2) * back,
-                np.asarray(marks, float).reshape(5, 2) * back,
+                (row[:4] * back[:4]).reshape(2, 2),
+                (row[4:] * back[4:]).reshape(5, 2),
             )
-            for score, box, marks in zip(scores, boxes, points, strict=True)
-            if box[2] > 0 and box[3] > 0 and box[0] < size[0] and box[1] < size[1]
+            for score, row in zip(rows[:, 0], rows[:, 1:], strict=True)
+            if score > 100 * self._min_score
+            if row[2] > 0 and row[3] > 0 and row[0] < size[0] and row[1] < size[1]
         ]
 
 

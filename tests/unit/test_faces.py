@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,6 +69,22 @@ def test_all_finds_a_small_face_beside_a_large_one(picture: np.ndarray) -> None:
     assert len(faces.detector().detect(wide, "auto")) == 1
     large, small = faces.detector().detect(wide, "all")
     assert large.area > 20 * small.area and small.box[0] > 1300
+
+
+def test_looking_again_and_again_takes_no_more_memory(picture: np.ndarray) -> None:
+    detector = faces.detector()
+    small = _resized(picture, 160)
+
+    def private_kb() -> int:
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Private"))
+
+    for _ in range(50):
+        detector.detect(small)
+    before = private_kb()
+    for _ in range(500):
+        detector.detect(small)
+    assert private_kb() - before < 2_000, "KB; a leak of the result buffer would be 18,000"
 
 
 def test_an_unknown_detector_is_told_with_the_known() -> None:
