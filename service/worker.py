@@ -172,7 +172,8 @@ class Worker:
             error = ("too_many_images" if images else "image_missing", detail, None)
         elif not self._was_ready and not self._pool.ready:
             error = ("not_ready", self._why_not_ready(), 1.0)
-        elif len(self._queue) + images > self._settings.queue_size:
+        elif len(self._queue) + images > self._settings.queue_size + self._pool.idle:
+            # An idle process takes one as soon as this round of accepting is over.
             self._counters["overloaded"] += 1
             wait_s = len(self._queue) * self._image_ms / 1e3 / self._pool.size
             detail = (
