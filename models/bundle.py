@@ -88,6 +88,8 @@ class Manifest:
         licence: terms of use, a sentence.
         files: sha256 in hex of each file, by its path inside the bundle.
         task: what kind of answer it gives; `features` has no labels and no inference export.
+        explains: the export's second output is each place's part of each label's logit, float32
+            (N, labels, h, w).
         format: of this file.
     """
 
@@ -103,6 +105,7 @@ class Manifest:
     licence: str
     files: dict[str, str]
     task: str = "classification"
+    explains: bool = False
     format: int = FORMAT
 
 

@@ -1,8 +1,14 @@
-"""A trained network as Paddle's own inference export, checked against the network it came from."""
+"""A trained network as Paddle's own inference export, checked against the network it came from.
+
+The head is linear and stands on averages over places, so the logits are a sum over places. Where
+the trunk gives a map, the export computes them that way round and answers each place's part too
+(class activation maps: Zhou et al., Learning Deep Features for Discriminative Localization, 2016).
+"""
 
 import contextlib
 import io
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +31,19 @@ class ExportError(HyojoError):
     code = "export_differs"
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        difference: the largest between any two probabilities of network and export.
+        explains: the export has a second output, see `models.bundle.Manifest.explains`.
+    """
+
+    difference: float
+    explains: bool
+
+
 class _Probabilities(nn.Layer):  # type: ignore[misc]
     """Logits and softmax in one graph, so that every user of the export gets probabilities."""
 
@@ -36,7 +55,34 @@ class _Probabilities(nn.Layer):  # type: ignore[misc]
         return nn.functional.softmax(self.network(x), axis=-1)
 
 
-def export(network: Classifier, spec: InputSpec, folder: Path) -> float:
+class _Explained(nn.Layer):  # type: ignore[misc]
+    """Probabilities (N, classes), and each place's part of the logits (N, classes, h, w).
+
+    The parts of a class and its bias make its logit. A 1x1 convolution with the head's weights,
+    then weighted sums: no slower than pooling and a linear layer.
+    """
+
+    def __init__(self, network: Classifier, height: int, width: int) -> None:
+        super().__init__()
+        rows, columns = network.spec.pool
+        cells, classes = rows * columns, int(network.head.weight.shape[1])
+        # The head's rows are channel by channel, and within a channel cell by cell.
+        kernel = network.head.weight.numpy().reshape(-1, cells, classes).transpose(2, 1, 0)
+        self.trunk = network.trunk
+        self.parts = nn.Conv2D(kernel.shape[2], classes * cells, 1, bias_attr=False)
+        self.parts.weight.set_value(kernel.reshape(classes * cells, -1, 1, 1))
+        self.bias = self.create_parameter([classes])
+        self.bias.set_value(network.head.bias)
+        self.shares = self.create_parameter([1, 1, cells, height, width])
+        self.shares.set_value(_shares(rows, columns, height, width)[None, None])
+        self.shape = [-1, classes, cells, height, width]
+
+    def forward(self, x: Any) -> Any:
+        evidence = (self.parts(self.trunk(x)).reshape(self.shape) * self.shares).sum(2)
+        return nn.functional.softmax(evidence.sum([2, 3]) + self.bias, axis=-1), evidence
+
+
+def export(network: Classifier, spec: InputSpec, folder: Path) -> Exported:
     """Write `inference.json` and `inference.pdiparams`.
 
     Batch norm is folded into the convolutions of our own networks. The files are read back and
@@ -48,22 +94,42 @@ def export(network: Classifier, spec: InputSpec, folder: Path) -> float:
         folder: where the two files go.
 
     Returns:
-        The largest difference between any two probabilities.
+        How near it is, and whether it explains.
 
     Raises:
-        ExportError: it is more than `TOLERANCE`.
+        ExportError: a probability differs by more than `TOLERANCE`.
     """
     classes = int(network.head.weight.shape[1])
     twin = build(network.spec, classes, spec.channels, spec.size)
     set_state(twin, state_of(network))
     fold_batch_norm(twin)
-    wrapped = _Probabilities(twin)
+    twin.eval()
+    with paddle.no_grad():
+        blank = paddle.zeros([1, spec.channels, spec.size, spec.size])
+        places = [int(side) for side in twin.trunk(blank).shape[2:]]
+    with paddle.utils.unique_name.guard("export_"):  # no name that the twin's parameters have
+        wrapped = _Explained(twin, *places) if places else _Probabilities(twin)
     wrapped.eval()
     shape = paddle.static.InputSpec([None, spec.channels, spec.size, spec.size], "float32", "x")
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         paddle.jit.save(wrapped, str(folder / "inference"), input_spec=[shape])
-    return _compare(network, spec, folder)
+    return Exported(_compare(network, spec, folder), bool(places))
+
+
+def _shares(rows: int, columns: int, height: int, width: int) -> np.ndarray:
+    """How much each place counts in each cell's average: float32 (rows * columns, height, width).
+
+    Bounds as adaptive pooling has them; cells overlap where they do not divide the map.
+    """
+    shares = np.zeros((rows, columns, height, width), np.float32)
+    for row in range(rows):
+        for column in range(columns):
+            down = slice(row * height // rows, -(-(row + 1) * height // rows))
+            along = slice(column * width // columns, -(-(column + 1) * width // columns))
+            cell = shares[row, column, down, along]
+            cell[:] = 1 / cell.size
+    return shares.reshape(-1, height, width)
 
 
 def _compare(network: Classifier, spec: InputSpec, folder: Path) -> float:

@@ -186,6 +186,28 @@ def crop(
     return _warp(image, centre, side, angle, size, jitter.mirror)
 
 
+def corners(image: np.ndarray, face: Face | None, spec: FaceSpec) -> np.ndarray:
+    """Where `crop` (without jitter) cuts.
+
+    Args:
+        image: as for `crop`; only its size counts.
+        face: likewise.
+        spec: likewise.
+
+    Returns:
+        float (4, 2): x, y of the square's top left, top right, bottom right and bottom left corner
+        in pixels of the picture, as seen in the crop; may lie outside the picture. (0, 0) is the
+        outer corner of the first pixel.
+    """
+    centre, side, angle = _whole(image) if face is None else _square(face, spec)
+    across = np.array([np.cos(angle), np.sin(angle)]) * max(side, 1.0) / 2
+    down = np.array([-across[1], across[0]])
+    return np.array(
+        [centre - across - down, centre + across - down, centre + across + down,
+         centre - across + down]
+    )  # fmt: skip
+
+
 def _face(score: float, box: np.ndarray, marks: np.ndarray) -> Face:
     order = [
         *sorted((0, 1), key=lambda i: marks[i, 0]),

@@ -20,6 +20,7 @@ from models import faces as face_cutter
 from models import images
 from models.bundle import GRAPH, PARAMETERS, Bundle
 from models.errors import BundleError, ImageError, UsageError
+from models.explain import Explanation, contrast, unexplained
 from models.faces import Face
 from models.framework import paddle
 
@@ -38,6 +39,7 @@ class Prediction:
         face_probabilities: float32 (faces, labels), in the bundle's order of labels.
         whole: float32 (labels,) of the whole picture for a model that wants no face, else None.
         timings_ms: decode, detect (find and cut) and classify.
+        explanations: one a face, or one of the whole picture; empty unless asked for.
     """
 
     width: int
@@ -46,6 +48,7 @@ class Prediction:
     face_probabilities: np.ndarray
     whole: np.ndarray | None
     timings_ms: dict[str, float] = field(default_factory=dict)
+    explanations: tuple[Explanation, ...] = ()
 
     @property
     def probabilities(self) -> np.ndarray | None:
@@ -74,7 +77,13 @@ class Predictor:
         self._detector = face_cutter.detector(bundle.manifest.faces.detector)
         self._network = _load(bundle)
         self._input = self._network.get_input_handle(self._network.get_input_names()[0])
-        self._output = self._network.get_output_handle(self._network.get_output_names()[0])
+        names = self._network.get_output_names()
+        self._output = self._network.get_output_handle(names[0])
+        self._evidence: Any = None
+        if bundle.manifest.explains:
+            if len(names) != 2:
+                raise _unfit(bundle, "its manifest says that it explains, and it has one output")
+            self._evidence = self._network.get_output_handle(names[1])
         self._warm_up()
 
     def probabilities(self, crops: Sequence[np.ndarray]) -> np.ndarray:
@@ -86,17 +95,13 @@ class Predictor:
         Returns:
             float32 (N, labels); each row sums to 1.
         """
-        spec = self.bundle.manifest.input
-        rows = [np.empty((0, len(self.labels)), np.float32)]
-        for start in range(0, len(crops), self.BATCH_SIZES[-1]):
-            part = list(crops[start : start + self.BATCH_SIZES[-1]])
-            size = next(size for size in self.BATCH_SIZES if size >= len(part))
-            padded = part + [part[-1]] * (size - len(part))
-            rows.append(self._run(spec.tensor(padded))[: len(part)])
-        return np.concatenate(rows)
+        return self._answers(crops, explain=False)[0]
 
     def classify(
-        self, pictures: Sequence[bytes | np.ndarray], faces: FacesMode = "auto"
+        self,
+        pictures: Sequence[bytes | np.ndarray],
+        faces: FacesMode = "auto",
+        explain: bool = False,
     ) -> list[Prediction | ImageError]:
         """Decode pictures, find their faces and classify all of them together.
 
@@ -104,29 +109,60 @@ class Predictor:
             pictures: files' bytes, or decoded uint8 (height, width, 3) RGB arrays.
             faces: `auto` as the bundle wants; `all` searches finely; `largest` keeps one face;
                 `whole` takes the picture as the face.
+            explain: tell too which places spoke for each label.
 
         Returns:
             one a picture, in order: the `Prediction`, or the `ImageError` that says why there is
             none.
 
         Raises:
-            UsageError: unknown mode.
+            UsageError: unknown mode, or a model that cannot explain (code `not_explainable`).
         """
         if faces not in FACES_MODES:
             raise UsageError(f"faces={faces!r} is unknown. Use one of {', '.join(FACES_MODES)}.")
+        if explain and self._evidence is None:
+            raise unexplained(self.bundle.manifest.name)
         looks = [self._look_or_say(picture, faces) for picture in pictures]
         crops = [crop for look in looks if isinstance(look, _Look) for crop in look.crops]
         start = time.perf_counter()
-        scores = self.probabilities(crops)
+        scores, evidence = self._answers(crops, explain)
         each_ms = (time.perf_counter() - start) * 1e3 / max(1, len(crops))
         predictions: list[Prediction | ImageError] = []
         for look in looks:
             if isinstance(look, ImageError):
                 predictions.append(look)
                 continue
-            mine, scores = scores[: len(look.crops)], scores[len(look.crops) :]
-            predictions.append(look.prediction(mine, each_ms * len(mine)))
+            count = len(look.crops)
+            mine, scores = scores[:count], scores[count:]
+            maps, evidence = evidence[:count], evidence[count:]
+            explained = self._explained(look, mine, maps) if explain else ()
+            predictions.append(look.prediction(mine, each_ms * count, explained))
         return predictions
+
+    def _answers(
+        self, crops: Sequence[np.ndarray], explain: bool
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Probabilities (N, labels) of N crops; if asked, the evidence (labels, h, w) of each."""
+        spec = self.bundle.manifest.input
+        rows = [np.empty((0, len(self.labels)), np.float32)]
+        evidence: list[np.ndarray] = []
+        for start in range(0, len(crops), self.BATCH_SIZES[-1]):
+            part = list(crops[start : start + self.BATCH_SIZES[-1]])
+            size = next(size for size in self.BATCH_SIZES if size >= len(part))
+            padded = part + [part[-1]] * (size - len(part))
+            rows.append(self._run(spec.tensor(padded))[: len(part)])
+            if explain:
+                evidence += list(self._evidence.copy_to_cpu()[: len(part)])
+        return np.concatenate(rows), evidence
+
+    def _explained(
+        self, look: "_Look", scores: np.ndarray, evidence: list[np.ndarray]
+    ) -> tuple[Explanation, ...]:
+        explanations = []
+        for row, places, square in zip(scores, evidence, look.corners, strict=True):
+            best = int(row.argmax())
+            explanations.append(Explanation(self.labels[best], contrast(places, best), square))
+        return tuple(explanations)
 
     def _look_or_say(self, picture: bytes | np.ndarray, mode: FacesMode) -> "_Look | ImageError":
         try:
@@ -141,18 +177,20 @@ class Predictor:
         decoded = time.perf_counter()
         height, width = image.shape[:2]
         if mode == "whole" or (mode == "auto" and not spec.wanted):
-            crops = [face_cutter.crop(image, None, spec, size)]
+            cut: list[Face | None] = [None]
             frame = Face((0.0, 0.0, float(width), float(height)), 1.0, ((0.0, 0.0),) * 5)
             faces = [frame] if spec.wanted else []
         else:
             faces = self._detector.detect(image, "all" if mode == "all" else "auto")
             faces = faces[:1] if mode == "largest" else faces
-            crops = [face_cutter.crop(image, face, spec, size) for face in faces]
+            cut = list(faces)
+        crops = [face_cutter.crop(image, face, spec, size) for face in cut]
+        corners = [face_cutter.corners(image, face, spec) for face in cut]
         timings = {
             "decode": (decoded - began) * 1e3,
             "detect": (time.perf_counter() - decoded) * 1e3,
         }
-        return _Look(width, height, tuple(faces), crops, timings)
+        return _Look(width, height, tuple(faces), crops, corners, timings)
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
         self._input.reshape(batch.shape)
@@ -176,6 +214,10 @@ class Predictor:
                 )
             if not np.allclose(answer.sum(axis=1), 1.0, atol=1e-3):
                 raise _unfit(self.bundle, "its probabilities do not sum to 1")
+        if self._evidence is not None:
+            shape = self._evidence.copy_to_cpu().shape
+            if len(shape) != 4 or shape[:2] != answer.shape:
+                raise _unfit(self.bundle, f"its evidence by place has the shape {shape}")
 
 
 @dataclass(frozen=True)
@@ -186,9 +228,12 @@ class _Look:
     height: int
     faces: tuple[Face, ...]
     crops: list[np.ndarray]
+    corners: list[np.ndarray]
     timings_ms: dict[str, float]
 
-    def prediction(self, scores: np.ndarray, classify_ms: float) -> Prediction:
+    def prediction(
+        self, scores: np.ndarray, classify_ms: float, explanations: tuple[Explanation, ...]
+    ) -> Prediction:
         whole = scores[0] if len(scores) and not self.faces else None
         timings = {**self.timings_ms, "classify": classify_ms}
         return Prediction(
@@ -198,6 +243,7 @@ class _Look:
             scores if self.faces else scores[:0],
             whole,
             timings,
+            explanations,
         )
 
 

@@ -121,8 +121,9 @@ def write(
     protocol, metrics = _measured(outcome)
     with bundle.writing(out) as folder:
         made = _record(held, recipe, final, command)
-        if not base:
-            made["export_difference"] = export(final.network, recipe.input, folder)
+        exported = None if base else export(final.network, recipe.input, folder)
+        if exported:
+            made["export_difference"] = exported.difference
         weights.save(weights.state_of(final.network), folder / bundle.WEIGHTS)
         if final.statistics is not None:
             weights.save(final.statistics.packed(), folder / bundle.STATISTICS)
@@ -143,6 +144,7 @@ def write(
             metrics=metrics,
             licence=_terms(held.dataset, recipe),
             files={},
+            explains=exported is not None and exported.explains,
         )
         figures = {"protocol": protocol, "metrics": metrics, "training": manifest.training}
         report.write(folder / "report", manifest.labels, outcome, final.history, figures)

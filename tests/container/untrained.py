@@ -18,7 +18,7 @@ def main(name: str, folder: Path) -> None:
     spec = bundle.InputSpec(wants.size, wants.color, wants.mean, wants.scale)
     network = NetworkSpec(name)
     with bundle.writing(folder) as fresh:
-        export(build(network, len(LABELS), spec.channels, spec.size), spec, fresh)
+        made = export(build(network, len(LABELS), spec.channels, spec.size), spec, fresh)
         manifest = bundle.Manifest(
             name=folder.name,
             version="untrained",
@@ -31,6 +31,7 @@ def main(name: str, folder: Path) -> None:
             metrics={},
             licence="for tests",
             files={},
+            explains=made.explains,
         )
         bundle.seal(fresh, manifest)
 
