@@ -3,6 +3,7 @@
     $ python infer.py                       # the worker that the gateway asks; stays until Ctrl-C
     $ python infer.py photo.jpg holiday/    # classify files and folders, then end
     $ python infer.py --json --top 3 holiday/ > answers.jsonl
+    $ python infer.py photo.jpg --explain seen/   # pictures of which part of the face decided
 
 The worker is set up by environment variables (`python -m service.settings` lists them). Exit
 status: 0 all well, 1 some images failed, 2 wrong use.
@@ -24,10 +25,12 @@ from tqdm import tqdm
 
 from models import images
 from models.errors import HyojoError, UsageError
+from models.explain import unexplained
 from service import catalog, logs
 from service.batch import Question, classify_files
 from service.endpoint import EndpointError, bind
 from service.errors import SettingsError
+from service.gallery import Gallery
 from service.pool import Pool
 from service.protocol import ImageResult
 from service.settings import Settings, load_settings
@@ -41,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         settings = load_settings(**_overrides(options))
         if options.paths:
             return classify(options, settings)
+        if options.explain:
+            raise UsageError("--explain needs the images: python infer.py PATH --explain OUT.")
         return serve(settings)
     except (HyojoError, SettingsError, EndpointError) as error:
         print(f"infer.py: {error}", file=sys.stderr)
@@ -76,10 +81,13 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
     models = catalog.read(settings.params, [settings.model], settings.model)
     if models.problem:
         raise UsageError(models.problem)
+    if options.explain and not models.models[settings.model].explains:
+        raise unexplained(settings.model)
+    gallery = options.explain and Gallery(options.explain, paths, settings.max_pixels)
     size = min(settings.predictors, -(-len(paths) // options.batch_size))
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     pool = _pool(context, models, settings.model_copy(update={"predictors": size}))
-    question = Question(settings.model, options.faces, options.top)
+    question = Question(settings.model, options.faces, options.top, bool(gallery))
     results = classify_files(pool, paths, question, options.batch_size)
     began = time.monotonic()
     show = _show_json if options.json else _table(paths)
@@ -87,6 +95,8 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
     try:
         for path, result in _with_progress(results, len(paths)):
             failed += result.error is not None
+            if gallery:
+                gallery.add(path, result)
             print(show(path, result), flush=True)
     except BrokenPipeError:  # the reader (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,7 +110,8 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
     seconds = time.monotonic() - began
     noun = "image" if len(paths) == 1 else "images"
     pace = f"{len(paths) / seconds:.1f} images/s"
-    print(f"{len(paths)} {noun}, {failed} failed, {seconds:.1f} s, {pace}", file=sys.stderr)
+    shown = f"; {gallery.written} explained in {options.explain}" if gallery else ""
+    print(f"{len(paths)} {noun}, {failed} failed, {seconds:.1f} s, {pace}{shown}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -234,6 +245,13 @@ def _parser() -> argparse.ArgumentParser:
     output = parser.add_argument_group("output (with PATH)")
     output.add_argument(
         "--json", action="store_true", help="one JSON object a line in place of the table"
+    )
+    output.add_argument(
+        "--explain",
+        type=Path,
+        metavar="OUT",
+        help="write into the folder OUT, for each image, a PNG with the places of each face that "
+        "spoke for its label in warm colours; --json tells them too",
     )
     return parser
 

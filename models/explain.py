@@ -11,7 +11,7 @@ import numpy as np
 from models.errors import UsageError
 
 _GRID = 128  # side to which a map is smoothed before it is warped, in pixels
-_FADE = 1.0  # places: the square's edge is no edge of the evidence
+_FADE = 1 / 8  # of the square's side: its edge is no edge of the evidence
 _OPAQUE = 0.7  # how much of the strongest place's colour hides the picture
 
 
@@ -113,5 +113,5 @@ def _spline(places: int) -> tuple[np.ndarray, np.ndarray]:
     away = np.abs(at[:, None] - np.arange(places) - 0.5)
     near = 2 / 3 - away**2 + away**3 / 2
     weights = np.where(away < 1, near, (2 - away).clip(min=0) ** 3 / 6)
-    fade = np.minimum(at, places - at) / _FADE
+    fade = np.minimum(at, places - at) / places / _FADE
     return weights / weights.sum(axis=1, keepdims=True), fade.clip(max=1)

@@ -21,6 +21,7 @@ class Question:
     model: str
     faces: FacesMode = "auto"
     top: int | None = None
+    explain: bool = False
 
 
 def classify_files(
@@ -96,7 +97,13 @@ class _Run:
             return
         self._jobs += 1
         asked = self._question
-        job = Job(id=str(self._jobs), model=asked.model, faces=asked.faces, top=asked.top)
+        job = Job(
+            id=str(self._jobs),
+            model=asked.model,
+            faces=asked.faces,
+            top=asked.top,
+            explain=asked.explain,
+        )
         if self._pool.submit(job, images):
             self._out[job.id] = read
         else:

@@ -74,6 +74,7 @@ def _info(name: str, manifest: Manifest) -> ModelInfo:
         task=manifest.task,
         labels=list(manifest.labels),
         faces=manifest.faces.wanted,
+        explains=manifest.explains,
         input_size=manifest.input.size,
         network=str(manifest.network.get("name", "")),
         licence=manifest.licence,

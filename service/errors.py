@@ -100,6 +100,11 @@ PROBLEMS: dict[str, Problem] = {
     "invalid_parameter": Problem(
         422, "A query parameter cannot be used", "The detail names it and what it takes."
     ),
+    "not_explainable": Problem(
+        422,
+        "This model cannot show what decided",
+        "GET /models says which can (`explains`). Ask another, or leave `explain` away.",
+    ),
     "too_many_images": Problem(
         422, "Too many images", "One request takes at most HYOJO_MAX_IMAGES images."
     ),

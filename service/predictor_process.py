@@ -12,15 +12,25 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import zmq
 
 from service import protocol
 from service.kinship import end_with_parent
-from service.protocol import FaceResult, ImageProblem, ImageResult, Job, Size, Timings
+from service.protocol import (
+    Explanation,
+    FaceResult,
+    ImageProblem,
+    ImageResult,
+    Job,
+    Size,
+    Timings,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from models import explain
     from models.predictor import Prediction, Predictor
 
 _ORPHAN_CHECK_MS = 2000
@@ -55,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
 def answer(predictor: "Predictor", job: Job, images: list[bytes]) -> protocol.JobDone:
     """Classify a job's images together; each gets its result or its own error."""
     began = time.perf_counter()
-    outcomes = predictor.classify(images, job.faces)
+    outcomes = predictor.classify(images, job.faces, job.explain)
     total = (time.perf_counter() - began) * 1e3
     results, timings = [], []
     for outcome in outcomes:
@@ -71,19 +81,29 @@ def answer(predictor: "Predictor", job: Job, images: list[bytes]) -> protocol.Jo
 
 def result_of(prediction: "Prediction", labels: tuple[str, ...], top: int | None) -> ImageResult:
     """A prediction as it goes over the wire: names for numbers, rounded, cut to `top`."""
+    found, rows = prediction.faces, prediction.face_probabilities
+    told: list[Explanation | msgspec.UnsetType] = list(map(_explained, prediction.explanations))
+    told = told or [msgspec.UNSET] * max(1, len(found))  # one a face, or one of the whole picture
     faces = []
-    for face, row in zip(prediction.faces, prediction.face_probabilities, strict=True):
+    for face, row, why in zip(found, rows, told, strict=False):
         ranked = _ranked(row, labels, top)
         label, probability = next(iter(ranked.items()))
         x, y, width, height = (round(value, 1) for value in face.box)
         box = (x, y, width, height)
-        faces.append(FaceResult(box, round(face.score, 3), label, probability, ranked))
+        faces.append(FaceResult(box, round(face.score, 3), label, probability, ranked, why))
     size = Size(prediction.width, prediction.height)
     if prediction.probabilities is None:
         return ImageResult(size)
     ranked = _ranked(prediction.probabilities, labels, top)
     label, probability = next(iter(ranked.items()))
-    return ImageResult(size, label, probability, ranked, faces)
+    whole = msgspec.UNSET if faces else told[0]
+    return ImageResult(size, label, probability, ranked, faces, explanation=whole)
+
+
+def _explained(told: "explain.Explanation") -> Explanation:
+    rows = [[round(float(share), 5) for share in row] for row in told.map]
+    a, b, c, d = ((round(float(x), 1), round(float(y), 1)) for x, y in told.corners)
+    return Explanation(told.label, rows, (a, b, c, d))
 
 
 def _ranked(row: "np.ndarray", labels: tuple[str, ...], top: int | None) -> dict[str, float]:

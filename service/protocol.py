@@ -24,6 +24,7 @@ class ClassifyRequest(Message, frozen=True, kw_only=True):
         model: by name; None for the worker's default.
         faces: which faces to look for.
         top: how many labels each `probabilities` holds; None for all.
+        explain: tell too which places spoke for each label.
         timeout_ms: how long the sender will wait, from now. A duration and no clock time, so that
             the two sides need no common clock.
     """
@@ -31,6 +32,7 @@ class ClassifyRequest(Message, frozen=True, kw_only=True):
     model: str | None = None
     faces: FacesMode = "auto"
     top: int | None = None
+    explain: bool = False
     timeout_ms: float = 10_000
 
 
@@ -45,6 +47,27 @@ class Size(msgspec.Struct, frozen=True):
     height: int
 
 
+Corner = tuple[float, float]
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Which places of a face (or of the whole image) spoke for its label.
+
+    Attributes:
+        label: the label it is about, the likeliest.
+        map: rows of equal length, the crop's from the top, each from its left: the places' shares
+            of the evidence. Positive spoke for the label, negative against it; their sizes add up
+            to 1.
+        corners: the square that the map lies on, in pixels of the upright picture: its top left,
+            top right, bottom right and bottom left. It is turned as the face is, and may reach past
+            the picture's edge.
+    """
+
+    label: str
+    map: list[list[float]]
+    corners: tuple[Corner, Corner, Corner, Corner]
+
+
 class FaceResult(msgspec.Struct, frozen=True):
     """One face.
 
@@ -54,6 +77,7 @@ class FaceResult(msgspec.Struct, frozen=True):
         label: the likeliest.
         probability: its own, 0 to 1.
         probabilities: by label, highest first, cut to `top`.
+        explanation: what decided; only where it was asked for.
     """
 
     box: tuple[float, float, float, float]
@@ -61,6 +85,7 @@ class FaceResult(msgspec.Struct, frozen=True):
     label: str
     probability: float
     probabilities: dict[str, float]
+    explanation: Explanation | msgspec.UnsetType = msgspec.UNSET
 
 
 class ImageProblem(msgspec.Struct, frozen=True):
@@ -73,7 +98,8 @@ class ImageProblem(msgspec.Struct, frozen=True):
 class ImageResult(msgspec.Struct, frozen=True):
     """What one image shows; label and probabilities are those of its largest face.
 
-    For a model that wants no face they are those of the whole image. Without a face all are empty.
+    For a model that wants no face they are those of the whole image, and so is the explanation if
+    one was asked for. Without a face all are empty.
     """
 
     size: Size | None = None
@@ -82,6 +108,7 @@ class ImageResult(msgspec.Struct, frozen=True):
     probabilities: dict[str, float] = {}
     faces: list[FaceResult] = []
     error: ImageProblem | None = None
+    explanation: Explanation | msgspec.UnsetType = msgspec.UNSET
 
 
 class Timings(msgspec.Struct, frozen=True):
@@ -118,13 +145,18 @@ class ErrorReply(Message, frozen=True, kw_only=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """A model as GET /models shows it; `error` says why it cannot be served, if it cannot."""
+    """A model as GET /models shows it; `error` says why it cannot be served, if it cannot.
+
+    Attributes:
+        explains: it can tell which part of a face decided.
+    """
 
     name: str
     version: str = ""
     task: str = "classification"
     labels: list[str] = []
     faces: bool = False
+    explains: bool = False
     input_size: int = 0
     network: str = ""
     licence: str = ""
@@ -178,6 +210,7 @@ class Job(Message, frozen=True, kw_only=True):
     model: str
     faces: FacesMode = "auto"
     top: int | None = None
+    explain: bool = False
 
 
 class JobDone(Message, frozen=True, kw_only=True):

@@ -146,6 +146,7 @@ def _asked(request_id: str, query: ClassifyQuery, deadline_s: float) -> Classify
         model=query.model,
         faces=query.faces,
         top=query.top,
+        explain=query.explain,
         timeout_ms=deadline_s * 1000,
     )
 

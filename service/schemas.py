@@ -39,6 +39,13 @@ class ClassifyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "`largest` one, `whole` takes the whole image as the face."
         ),
     ] = "auto"
+    explain: Annotated[
+        bool,
+        Meta(
+            description="With `true` each face has an `explanation`: which of its places spoke for "
+            "the label, and where they lie. Only for models whose `explains` is true."
+        ),
+    ] = False
 
 
 class ImagesInJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,7 +130,18 @@ def classify_query(given: MultiDict[str, str]) -> ClassifyQuery:
     if faces not in FACES:
         choices = ", ".join(FACES)
         raise _invalid(f"'faces' is {faces[:40]!r} but takes one of {choices}")
-    return ClassifyQuery(model=model, top=None if top is None else _top(top), faces=faces)
+    return ClassifyQuery(
+        model=model,
+        top=None if top is None else _top(top),
+        faces=faces,
+        explain=_switch("explain", given.get("explain", "false")),
+    )
+
+
+def _switch(name: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise _invalid(f"{name!r} is {text[:40]!r} but takes true or false")
+    return text == "true"
 
 
 def _top(text: str) -> int:

@@ -17,11 +17,10 @@ from werkzeug.formparser import FormDataParser
 
 from service.body import BoundedBody, Limits
 from service.errors import ApiError
-from service.schemas import ImagesInJson
+from service.schemas import ClassifyQuery, ImagesInJson
 
 FIELD = "image"
 RAW_TYPES = "image/*, application/octet-stream, multipart/form-data or application/json"
-_PARAMETERS = ("model", "top", "faces")
 _MEGABYTE = 1024 * 1024
 
 
@@ -133,7 +132,7 @@ def _from_form(request: Request) -> list[bytes]:
             "The form cannot be read: it breaks off, or Content-Type names no boundary. "
             "Let the HTTP client build the form and its Content-Type.",
         ) from None
-    for name in _PARAMETERS:
+    for name in ClassifyQuery.__struct_fields__:
         if name in fields:
             raise ApiError(
                 "invalid_parameter",

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 import zmq
 
+from models.explain import unexplained
 from service import protocol
 from service.catalog import Catalog
 from service.endpoint import Endpoint
@@ -167,6 +168,9 @@ class Worker:
             error = ("model_not_found", detail, None)
         elif info.error:
             error = ("model_unavailable", info.error, None)
+        elif request.explain and not info.explains:
+            unable = unexplained(name)
+            error = (unable.code, str(unable), None)
         elif not 1 <= images <= MAX_IMAGES:
             detail = f"A request takes 1 to {MAX_IMAGES} images and this one has {images}."
             error = ("too_many_images" if images else "image_missing", detail, None)
@@ -210,7 +214,13 @@ class Worker:
                 continue
             job_id = f"{waiting.ticket}.{waiting.index}"
             request = pending.request
-            job = Job(id=job_id, model=pending.model, faces=request.faces, top=request.top)
+            job = Job(
+                id=job_id,
+                model=pending.model,
+                faces=request.faces,
+                top=request.top,
+                explain=request.explain,
+            )
             if not self._pool.submit(job, [waiting.image]):
                 return
             self._queue.popleft()

@@ -135,6 +135,24 @@ BAD: dict[str, tuple[Send, int, str]] = {
     "top in other digits": (lambda a, f: a.form(f, query="?top=٣"), 422, "invalid_parameter"),
     "top twice": (lambda a, f: a.form(f, query="?top=1&top=2"), 422, "invalid_parameter"),
     "a huge top": (lambda a, f: a.form(f, query="?top=" + "9" * 500), 422, "invalid_parameter"),
+    "explain=yes": (lambda a, f: a.form(f, query="?explain=yes"), 422, "invalid_parameter"),
+    "explain=True": (lambda a, f: a.form(f, query="?explain=True"), 422, "invalid_parameter"),
+    "explain without a value": (
+        lambda a, f: a.form(f, query="?explain="),
+        422,
+        "invalid_parameter",
+    ),
+    "explain twice": (
+        lambda a, f: a.form(f, query="?explain=true&explain=true"),
+        422,
+        "invalid_parameter",
+    ),
+    "explain in the form": (
+        lambda api, face: api("POST", "/classify", files={"image": face}, data={"explain": "true"}),
+        422,
+        "invalid_parameter",
+    ),
+    "explain in JSON": (_json({"images": ["eA=="], "explain": True}), 422, "invalid_request"),
     "faces=foo": (lambda a, f: a.form(f, query="?faces=foo"), 422, "invalid_parameter"),
     "a misspelt parameter": (lambda a, f: a.form(f, query="?modle=x"), 422, "invalid_parameter"),
     # Images.

@@ -43,7 +43,21 @@ def test_it_has_every_address_and_form(tree: dict[str, Any]) -> None:
         "application/json",
     }
     names = [parameter["name"] for parameter in post["parameters"]]
-    assert names == ["model", "top", "faces", "X-Request-Id"]
+    assert names == ["model", "top", "faces", "explain", "X-Request-Id"]
+
+
+def test_what_explain_takes_and_gives_is_told(tree: dict[str, Any], api: Api) -> None:
+    (explain,) = (
+        parameter
+        for parameter in tree["paths"]["/classify"]["post"]["parameters"]
+        if parameter["name"] == "explain"
+    )
+    assert explain["schema"] == {"type": "boolean", "default": False}
+    assert "explanation" in explain["description"]
+    schemas = tree["components"]["schemas"]
+    assert set(schemas["Explanation"]["required"]) == {"label", "map", "corners"}
+    assert "explanation" not in schemas["FaceResult"]["required"]
+    assert "what decided" in api("GET", "/docs").text
 
 
 def test_every_code_is_documented(tree: dict[str, Any], api: Api) -> None:
@@ -74,6 +88,7 @@ def test_its_examples_fit_its_schemas(tree: dict[str, Any]) -> None:
 def test_answers_fit_the_document(tree: dict[str, Any], api: Api, face_jpeg: bytes) -> None:
     answers = [
         (api.form(face_jpeg), "post", "/classify"),
+        (api.form(face_jpeg, query="?explain=true"), "post", "/classify"),
         (api.form(face_jpeg, b"bad"), "post", "/classify"),
         (api.form(b"bad"), "post", "/classify"),
         (api.form(face_jpeg, query="?top=0"), "post", "/classify"),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -94,6 +95,53 @@ def test_whole_classifies_a_picture_without_a_face(album: Path) -> None:
     assert json.loads(done.stdout)["label"] in EMOTIONS
 
 
+def test_explain_writes_a_picture_of_what_decided(album: Path, tmp_path: Path) -> None:
+    done = _infer(album, "--json", "--explain", tmp_path / "new" / "out")
+    assert done.returncode == 1, "one image failed"
+    assert "Traceback" not in done.stderr and "3 explained in" in done.stderr
+    face, hills, broken, same = (json.loads(line) for line in done.stdout.splitlines())
+    told = face["faces"][0]["explanation"]
+    assert told["label"] == face["label"] == "happiness" and told == same["faces"][0]["explanation"]
+    assert hills["faces"] == [] and broken["error"]["code"] == "image_broken"
+    written = sorted(path.name for path in (tmp_path / "new" / "out").iterdir())
+    assert written == [
+        f"{name}.explain.png" for name in ("b-face.jpg", "c-hills.png", "é face.jpg")
+    ]
+    shown = np.asarray(Image.open(tmp_path / "new" / "out" / written[0])).astype(int)
+    source = np.asarray(Image.open(album / "b-face.jpg")).astype(int)
+    warmer = (shown - source)[..., 0] - (shown - source)[..., 2]  # red up, blue down
+    left, top = (round(v) for v in told["corners"][0])
+    right, bottom = (round(v) for v in told["corners"][2])
+    middle = (top + bottom) // 2
+    upper, lower = warmer[top:middle, left:right].mean(), warmer[middle:bottom, left:right].mean()
+    assert lower > upper + 20, "a smile is in the lower half of the face"
+    assert (shown == source)[bottom + 5 :].all(), "and nothing is drawn below it"
+
+
+def test_explain_into_the_pictures_own_folder_spares_them(tmp_path: Path, face_jpeg: bytes) -> None:
+    (tmp_path / "face.jpg").write_bytes(face_jpeg)
+    for _ in range(2):  # the second time the first one's picture is read and explained too
+        done = _infer(".", "--explain", ".", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "face.jpg").read_bytes() == face_jpeg
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "face.jpg", "face.jpg-2.explain.png", "face.jpg.explain.png",
+        "face.jpg.explain.png.explain.png",
+    ]  # fmt: skip
+
+
+def test_a_model_that_cannot_explain_says_so_before_anything_is_read(
+    album: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(PROJECT / "params" / "emotion", tmp_path / "older")
+    manifest = tmp_path / "older" / "model.json"
+    manifest.write_text(manifest.read_text().replace('"explains": true', '"explains": false'))
+    done = _infer(album, "--model", tmp_path / "older", "--explain", tmp_path / "out")
+    assert done.returncode == 2 and done.stdout == ""
+    assert "'older' cannot show what decided" in done.stderr and "Train it anew" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -104,6 +152,8 @@ def test_whole_classifies_a_picture_without_a_face(album: Path) -> None:
         (["web/example.jpg", "--top", "0"], "takes a whole number from 1, not '0'"),
         (["web/example.jpg", "--faces", "some"], "invalid choice: 'some'"),
         (["web/example.jpg", "--batch-size", "x"], "takes a whole number from 1"),
+        (["web/example.jpg", "--explain", "README.md"], "README.md cannot be made a folder"),
+        (["--explain", "out"], "--explain needs the images"),
         (["web/example.jpg", "--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )
@@ -116,7 +166,15 @@ def test_wrong_use_is_a_sentence_and_status_2(arguments: list[str], sentence: st
 def test_help_names_every_option_with_its_default() -> None:
     done = _infer("--help")
     assert done.returncode == 0
-    for option in ("--model", "--faces", "--top", "--batch-size", "--processes", "--json"):
+    for option in (
+        "--model",
+        "--faces",
+        "--top",
+        "--batch-size",
+        "--processes",
+        "--json",
+        "--explain",
+    ):
         assert option in done.stdout
     assert done.stdout.count("default") >= 5 and "python infer.py photo.jpg" in done.stdout
 

@@ -3,9 +3,10 @@
 import itertools
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from service.protocol import ClassifyReply, ErrorReply, FacesMode
+from service.protocol import ClassifyReply, ErrorReply, Explanation, FacesMode
 from tests.worker.conftest import WarmWorker
 
 EMOTIONS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
@@ -114,6 +115,27 @@ def test_the_same_image_gets_the_same_answer(worker: WarmWorker, face_jpeg: byte
     assert all(result == results[0] for result in results)
 
 
+def test_what_decided_is_told_when_asked_for(worker: WarmWorker, face_jpeg: bytes) -> None:
+    plain = worker.client.classify(face_jpeg)
+    told = worker.client.classify(face_jpeg, explain=True, top=1)
+    assert isinstance(plain, ClassifyReply) and isinstance(told, ClassifyReply)
+    (unexplained,), (face,) = plain.results[0].faces, told.results[0].faces
+    assert unexplained.explanation is msgspec.UNSET and unexplained.label == face.label
+    assert isinstance(face.explanation, Explanation) and face.explanation.label == face.label
+    shares = [share for row in face.explanation.map for share in row]
+    assert len(shares) == 64 and sum(map(abs, shares)) == pytest.approx(1, abs=1e-3)
+    x, y = (sum(values) / 4 for values in zip(*face.explanation.corners, strict=True))
+    assert face.box[0] < x < face.box[0] + face.box[2]
+    assert face.box[1] < y < face.box[1] + face.box[3]
+    assert told.results[0].explanation is msgspec.UNSET, "it stands with the face"
+
+
+def test_of_a_whole_picture_its_middle_square_is_explained(worker: WarmWorker, face_jpeg: bytes) -> None:
+    reply = worker.client.classify(face_jpeg, explain=True, faces="whole")
+    (face,) = reply.results[0].faces  # type: ignore[union-attr]
+    assert face.explanation.corners == ((0, 0), (512, 0), (512, 512), (0, 512))  # type: ignore[union-attr]
+
+
 def test_an_unknown_model_is_named_with_those_there_are(
     worker: WarmWorker, face_jpeg: bytes
 ) -> None:
@@ -145,6 +167,7 @@ def test_the_status_tells_what_is_served(worker: WarmWorker) -> None:
     assert (status.predictors_ready, status.predictors, status.queue_length) == (1, 1, 0)
     emotion = next(model for model in status.models if model.name == "emotion")
     assert sorted(emotion.labels) == EMOTIONS and emotion.faces and emotion.error is None
+    assert emotion.explains
     assert emotion.licence and emotion.protocol and emotion.metrics
     assert [model.name for model in status.models] == ["emotion"], "params/face answers nothing"
 
