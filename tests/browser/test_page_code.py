@@ -55,6 +55,33 @@ def test_nothing_comes_from_elsewhere() -> None:
         ("live-loop", "waitFor({retryAfterS: 3}, 1)", 3),
         ("live-loop", "waitFor({retryAfterS: null}, 3)", 4),
         ("live-loop", "waitFor({retryAfterS: 600}, 1)", 10),
+        ("why", "lowerHalf([[0.25], [-0.25], [0.25, 0.25]])", 2 / 3),
+        ("why", "lowerHalf([[0], [1], [0]])", 0.5),  # the middle row lies in both
+        ("why", "lowerHalf([[-1]])", None),
+        ("why", "why(undefined)", ""),
+        (
+            "why",
+            "why({label: 'a_b', map: [[0.75], [0.25], [-0.15], [0]]}, 'picture')",
+            "What spoke for a b lies mostly in the upper half of the picture (100 %).",
+        ),
+        (
+            "why",
+            "why({label: 'joy', map: [[0.2], [0.8]]})",
+            "What spoke for joy lies mostly in the lower half of the face (80 %).",
+        ),
+        (
+            "why",
+            "why({label: 'joy', map: [[0.3], [0.4], [0.3]]})",
+            "What spoke for joy lies in both halves of the face.",
+        ),
+        (
+            "why",
+            "why({label: 'joy', map: [[-1]]})",
+            "No part of the face spoke for joy more than for the others.",
+        ),
+        ("why", "explanations({faces: [], explanation: 3})", [3]),
+        ("why", "explanations({faces: [{}, {explanation: 1}], explanation: 3})", [1]),
+        ("why", "explanations(undefined)", []),
         ("intake", "firstEight([1, 2, 3]).taken", [1, 2, 3]),
         ("intake", "firstEight([1, 2, 3, 4, 5, 6, 7, 8, 9]).taken", [1, 2, 3, 4, 5, 6, 7, 8]),
         (

@@ -130,7 +130,9 @@ def test_what_decided_is_told_when_asked_for(worker: WarmWorker, face_jpeg: byte
     assert told.results[0].explanation is msgspec.UNSET, "it stands with the face"
 
 
-def test_of_a_whole_picture_its_middle_square_is_explained(worker: WarmWorker, face_jpeg: bytes) -> None:
+def test_of_a_whole_picture_its_middle_square_is_explained(
+    worker: WarmWorker, face_jpeg: bytes
+) -> None:
     reply = worker.client.classify(face_jpeg, explain=True, faces="whole")
     (face,) = reply.results[0].faces  # type: ignore[union-attr]
     assert face.explanation.corners == ((0, 0), (512, 0), (512, 512), (0, 512))  # type: ignore[union-attr]

@@ -6,6 +6,8 @@
 
 /** @import {Answer, FaceSearch, ModelList} from './types.js' */
 
+/** @typedef {{model?: string, faces?: FaceSearch, top?: number, explain?: boolean}} Asked */
+
 const ANSWER_WITHIN_MS = 30_000;
 
 /** Codes after which the same request may well succeed a moment later, without harm. */
@@ -89,7 +91,7 @@ async function request(path, init = {}) {
 }
 
 /**
- * @param {{model?: string, faces?: FaceSearch, top?: number}} options
+ * @param {Asked} options
  * @returns {string}
  */
 function classifyPath(options) {
@@ -104,7 +106,7 @@ function classifyPath(options) {
  * One picture file, of any type: the server looks at its bytes, not at its name.
  *
  * @param {Blob} picture
- * @param {{model?: string, faces?: FaceSearch, top?: number}} options
+ * @param {Asked} options
  * @returns {Promise<Answer>}
  */
 export function classifyFile(picture, options = {}) {
@@ -117,7 +119,7 @@ export function classifyFile(picture, options = {}) {
  * One camera frame as a raw JPEG body: no form to build or to take apart.
  *
  * @param {Blob} frame image/jpeg
- * @param {{model?: string, faces?: FaceSearch, top?: number}} options
+ * @param {Asked} options
  * @param {AbortSignal} signal
  * @returns {Promise<Answer>}
  */

@@ -61,11 +61,20 @@ listen((files, sentence) => void take(files, sentence), (sentence) => notice(not
 byId('example', HTMLButtonElement).addEventListener('click', async () => take([await example()]));
 cameraButton.addEventListener('click', () => void live.start());
 
+const explain = byId('explain', HTMLInputElement);
+explain.checked = false; // some browsers keep a switch's state over a reload
+explain.addEventListener('change', () => service.explain(explain.checked));
+service.addEventListener('explain', () => {
+  byId('legend', HTMLElement).hidden = !service.explaining;
+  void pictures.explain();
+});
+
 showAbout(service);
 let known = '';
 service.addEventListener('model', () => {
   if (known && known !== service.chosen && pictures.cards.length) void pictures.read();
   known = service.chosen ?? '';
+  byId('tools', HTMLElement).hidden = !service.canExplain;
   if (service.labels.length) welcome(service.labels);
 });
 service.addEventListener('state', () => {

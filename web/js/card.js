@@ -6,8 +6,10 @@
 import { classifyFile, ServiceProblem } from './api.js';
 import { Boxes } from './boxes.js';
 import { button, make } from './dom.js';
+import { Heat } from './heat.js';
 import { Reading } from './reading.js';
 import { tellTimings } from './timings.js';
+import { explanations, why } from './why.js';
 import { count, percent, plain } from './words.js';
 
 const TRIES = 6;
@@ -25,17 +27,24 @@ export class PictureCard {
     this.image = /** @type {HTMLImageElement} */ (make('img', { alt: file.name }));
     this.layer = make('div', { class: 'boxes' });
     this.picture = make('div', { class: 'picture' }, this.image, this.layer);
+    this.heat = new Heat(this.picture);
     this.reading = new Reading(service.labels, { sorted: true });
+    this.why = make('p', { class: 'why' });
     this.actions = make('div', { class: 'card-actions' });
     this.timing = make('p', { class: 'timing' });
     this.element = make('article', { class: 'card', 'aria-label': file.name, 'data-state': 'waiting' },
       make('div', { class: 'card-body' },
         make('div', { class: 'mat' }, this.picture),
         make('div', { class: 'card-side' }, make('p', { class: 'card-name', title: file.name }, file.name),
-          this.reading.element, this.actions, this.timing)));
+          this.reading.element, this.why, this.actions, this.timing)));
     this.reading.blank('waiting');
     /** @type {Boxes | null} */
     this.boxes = null;
+    /** @type {ImageResult | null} */
+    this.result = null;
+    /** @type {FaceSearch} */
+    this.faces = 'auto';
+    this.chosen = 0;
     this.gone = false;
     this.turn = 0;
   }
@@ -63,6 +72,9 @@ export class PictureCard {
     this.become('reading');
     this.reading.blank('reading');
     this.boxes?.clear();
+    this.result = null;
+    this.faces = faces;
+    this.explain();
     this.actions.replaceChildren();
     this.timing.textContent = '';
     try {
@@ -128,6 +140,7 @@ export class PictureCard {
    */
   name(result) {
     this.become('done');
+    this.result = result;
     const { faces, size } = result;
     const many = faces.length > 1;
     const boxes = new Boxes(this.layer, many ? (index) => choose(index) : undefined);
@@ -135,14 +148,49 @@ export class PictureCard {
     const choose = (/** @type {number} */ index) => {
       const one = faces[index] ?? result;
       if (one.label === null || one.probability === null) return;
+      this.chosen = index;
       this.reading.show(one.label, one.probability, one.probabilities);
+      this.explain();
       if (size) boxes.show(faces, size, { chosen: index });
     };
     choose(0);
+    void this.askWhy(); // if the switch was turned while this was being read
     if (many) this.timing.prepend(`${faces.length} faces; press a box to read it. `);
     const sure = result.probability === null ? '' : `, ${percent(result.probability)}`;
     const which = many ? `, the largest of ${faces.length} faces` : '';
-    return `${this.file.name}: ${plain(result.label ?? '')}${sure}${which}.`;
+    return `${this.file.name}: ${plain(result.label ?? '')}${sure}${which}. ${this.why.textContent}`.trim();
+  }
+
+  /**
+   * Asks once more if the answer did not tell what decided; the reading stays as it is.
+   *
+   * @returns {Promise<string>} what decided, in a sentence
+   */
+  async askWhy() {
+    const { turn } = this;
+    if (this.result && this.service.options.explain && !explanations(this.result).length) {
+      try {
+        const answer = await classifyFile(this.file, { ...this.service.options, faces: this.faces });
+        const result = answer.results[0];
+        if (turn === this.turn && result && !result.error) this.result = result;
+      } catch (error) {
+        if (!(error instanceof ServiceProblem)) throw error;
+        this.service.note(error);
+        if (turn === this.turn) this.why.textContent = `What decided cannot be shown. ${error.message}`;
+        return '';
+      }
+    }
+    return this.explain();
+  }
+
+  /** Shows what decided, as far as it is known and wanted; else takes it away. */
+  explain() {
+    const told = this.service.explaining ? explanations(this.result ?? undefined) : [];
+    if (this.result?.size) this.heat.show(told, this.result.size);
+    else this.heat.clear();
+    const sentence = why(told[this.chosen], this.result?.faces.length ? 'face' : 'picture');
+    this.why.textContent = sentence;
+    return sentence;
   }
 
   /**

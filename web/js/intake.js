@@ -58,7 +58,7 @@ export function listen(take, refuse) {
   });
 
   addEventListener('paste', (event) => {
-    if (event.target instanceof HTMLInputElement) return;
+    if (event.target instanceof HTMLInputElement && event.target.type !== 'checkbox') return;
     give(event.clipboardData?.files, 'There is no picture in the clipboard. Copy one first, then paste it here.');
   });
 }

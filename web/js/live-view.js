@@ -8,10 +8,12 @@ import { ServiceProblem } from './api.js';
 import { Boxes } from './boxes.js';
 import { cameras, CameraProblem, closeCamera, openCamera } from './camera.js';
 import { byId, make } from './dom.js';
+import { Heat } from './heat.js';
 import { readLive } from './live-loop.js';
 import { RateMeter } from './meter.js';
 import { Reading } from './reading.js';
 import { tellTimings } from './timings.js';
+import { explanations, why } from './why.js';
 import { count, plain } from './words.js';
 
 const FIGURES_EVERY_MS = 400;
@@ -33,6 +35,8 @@ export class LiveView {
     this.timing = byId('live-timing', HTMLElement);
     this.choice = byId('cameras', HTMLSelectElement);
     this.boxes = new Boxes(byId('live-boxes', HTMLElement));
+    this.heat = new Heat(this.picture);
+    this.why = byId('live-why', HTMLElement);
     this.reading = new Reading(service.labels, { sorted: false });
     byId('live-reading', HTMLElement).append(this.reading.element);
     this.meter = new RateMeter();
@@ -62,6 +66,7 @@ export class LiveView {
       if (this.running) this.halt('paused', 'The camera was stopped when this page was left.');
     });
     this.service.addEventListener('model', () => this.reading.hold(this.service.labels));
+    this.service.addEventListener('explain', () => this.forget()); // until the next frame is answered
   }
 
   /** @param {string | null} deviceId */
@@ -134,8 +139,14 @@ export class LiveView {
     this.stream = null;
     this.video.srcObject = null;
     this.boxes.clear();
+    this.forget();
     this.rate.textContent = '';
     this.timing.textContent = '';
+  }
+
+  forget() {
+    this.heat.clear();
+    this.why.textContent = '';
   }
 
   async offerChoice() {
@@ -155,6 +166,8 @@ export class LiveView {
     this.become('live', '');
     const result = answer.results[0];
     this.boxes.show(result?.faces ?? [], size, { mirrored: this.mirrored });
+    const told = this.service.explaining ? explanations(result) : [];
+    this.heat.show(told, size, this.mirrored);
     if (result?.label != null && result.probability !== null) {
       this.reading.show(result.label, result.probability, result.probabilities);
       murmur(plain(result.label));
@@ -168,6 +181,7 @@ export class LiveView {
     this.figuresMs = nowMs;
     this.rate.textContent = this.meter.perSecond ? `${this.meter.perSecond.toFixed(0)} frames a second` : '';
     this.timing.textContent = tellTimings(answer.timings_ms, roundTripMs);
+    this.why.textContent = why(told[0], result?.faces.length ? 'face' : 'picture');
   }
 
   /**
@@ -179,6 +193,7 @@ export class LiveView {
     this.meter.reset();
     this.rate.textContent = '';
     this.boxes.clear();
+    this.forget();
     this.reading.blank('waiting');
     const said = problem.passing && problem.code !== 'unreachable' && problem.code !== 'not_ready'
       ? 'The server is busy.' : problem.message;

@@ -30,14 +30,25 @@ export class Pictures {
   }
 
   /** Reads them all (again: after another model was chosen). */
-  async read() {
+  read() {
+    return this.each(async (card) => {
+      await card.load();
+      return card.gone ? '' : card.read();
+    });
+  }
+
+  /** Shows what decided, or takes it away at once. */
+  explain() {
+    for (const card of this.cards) card.explain();
+    return this.service.explaining ? this.each((card) => card.askWhy()) : undefined;
+  }
+
+  /** @param {(card: PictureCard) => Promise<string>} work what it brought in a sentence, to be spoken */
+  async each(work) {
     const waiting = [...this.cards];
     const sentences = new Map();
     const lane = async () => {
-      for (let card = waiting.shift(); card; card = waiting.shift()) {
-        await card.load();
-        if (!card.gone) sentences.set(card, await card.read());
-      }
+      for (let card = waiting.shift(); card; card = waiting.shift()) sentences.set(card, await work(card));
     };
     const cards = this.cards;
     await Promise.all(Array.from({ length: AT_ONCE }, lane));

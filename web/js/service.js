@@ -23,6 +23,8 @@ export class Service extends EventTarget {
     this.models = [];
     /** @type {string | null} */
     this.chosen = null;
+    /** Whether every answer is to tell what decided. */
+    this.explaining = false;
     this.asking = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.calm = undefined;
@@ -39,12 +41,24 @@ export class Service extends EventTarget {
     return labels.length > MOST_LABELS ? [] : labels;
   }
 
-  /** @returns {{model?: string, top?: number}} what every request says */
+  /** @returns {boolean} */
+  get canExplain() {
+    return this.model?.explains ?? false;
+  }
+
+  /** @param {boolean} yes */
+  explain(yes) {
+    this.explaining = yes;
+    this.dispatchEvent(new Event('explain'));
+  }
+
+  /** @returns {{model?: string, top?: number, explain?: boolean}} what every request says */
   get options() {
     const model = this.model;
     return {
       ...(model && this.models.length > 1 ? { model: model.name } : {}),
       ...(model && model.labels.length > MOST_LABELS ? { top: BEST } : {}),
+      ...(this.explaining && this.canExplain ? { explain: true } : {}),
     };
   }
 

@@ -1,12 +1,19 @@
 /**
  * The service's answers as the page reads them. Types only: nothing here runs.
  *
+ * @typedef {Object} Explanation
+ * @property {string} label what it is about
+ * @property {number[][]} map shares of the evidence, rows from the top of the upright face; positive spoke for the label
+ * @property {[[number, number], [number, number], [number, number], [number, number]]} corners of the square under the
+ *   map, in pixels of the upright picture: its top left, top right, bottom right, bottom left
+ *
  * @typedef {Object} FaceResult
  * @property {[number, number, number, number]} box x, y, width, height in pixels of the upright picture
  * @property {number} score how sure the detector is, 0 to 1
  * @property {string | null} label
  * @property {number | null} probability
  * @property {Record<string, number>} probabilities highest first
+ * @property {Explanation} [explanation] if it was asked for
  *
  * @typedef {Object} ImageResult
  * @property {{width: number, height: number} | null} size
@@ -15,6 +22,7 @@
  * @property {Record<string, number>} probabilities
  * @property {FaceResult[]} faces largest first
  * @property {{code: string, detail: string} | null} error
+ * @property {Explanation} [explanation] of the whole picture, for a model that wants no face
  *
  * @typedef {Object} Answer
  * @property {string} model
@@ -29,6 +37,7 @@
  * @property {string} task
  * @property {string[]} labels
  * @property {boolean} faces whether the model reads faces (or whole pictures)
+ * @property {boolean} explains whether it can tell which part of a face decided
  * @property {number} input_size side of the square the network sees, pixels
  * @property {string} network
  * @property {string} licence
