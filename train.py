@@ -115,6 +115,13 @@ def arguments() -> argparse.ArgumentParser:
         help="side of the network's input (default: the bundle's or the network's)",
     )
     net.add_argument(
+        "--span",
+        type=float,
+        metavar="DISTANCES",
+        help="side of the square cut around a face, in distances from the eyes to the mouth "
+        "(default: the bundle's, else 2.2)",
+    )
+    net.add_argument(
         "--keep",
         type=float,
         default=usual.keep,
@@ -150,10 +157,26 @@ def arguments() -> argparse.ArgumentParser:
         help="(default: %(default)s)",
     )
     steps.add_argument(
+        "--mixup",
+        type=float,
+        default=usual.mixup,
+        metavar="ALPHA",
+        help="mix each image with another by a share from Beta(ALPHA, ALPHA); 0 mixes none "
+        "(default: %(default)s)",
+    )
+    steps.add_argument(
+        "--average",
+        type=float,
+        default=usual.average,
+        metavar="DECAY",
+        help="keep a running average of the weights with this decay, 0.998 say, instead of the "
+        "weights themselves; 0 averages nothing (default: %(default)s)",
+    )
+    steps.add_argument(
         "--copies",
         type=int,
-        help="jittered copies of each crop a frozen trunk sees (default: 8, or 1 from 2000 "
-        "images on)",
+        help="jittered copies of each crop that frozen stages see, beside the crop itself "
+        "(default: 8, or 1 from 2000 images on)",
     )
     steps.add_argument(
         "--patience",
@@ -247,7 +270,7 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
     try:
         if protocol != "none":
             outcome = evaluate(trainer, protocol, run, console)
-        final = ship(trainer)
+        final = ship(trainer, run)
     except Interrupted:
         kept = shipping.keep_best(trainer, run, command)
         raise Interrupted(

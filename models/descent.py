@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from models.average import Average
 from models.console import Console, duration
 from models.errors import UsageError
 from models.framework import paddle
@@ -26,6 +27,10 @@ class Schedule:
         epochs: the length the learning rate's cosine is drawn for.
         patience: epochs without a better validation loss before the end; 0 never ends early.
         lr: highest learning rate.
+        average: decay of the running average of the weights that is judged and kept; 0 keeps the
+            weights themselves.
+        mixup: two images are mixed with a share drawn from Beta(mixup, mixup) (Zhang et al. 2018);
+            0 mixes none.
     """
 
     epochs: int
@@ -36,6 +41,8 @@ class Schedule:
     label_smoothing: float
     patience: int
     seed: int
+    average: float = 0.0
+    mixup: float = 0.0
 
 
 @dataclass
@@ -108,7 +115,8 @@ def _descend(
 ) -> None:
     parameters = [p for p in model.parameters() if not p.stop_gradient]
     optimizer = optimizer_for(schedule.optimizer, parameters, schedule)
-    _restore(model, optimizer, run, task.key, fit)
+    average = Average(model, schedule.average)
+    _restore(model, optimizer, average, run, task.key, fit)
     saved, cost = time.monotonic(), 0.0
     with console.steps(task.stop_after * len(task.train), task.key) as steps:
         steps.tick(len(fit.history) * len(task.train))
@@ -116,19 +124,26 @@ def _descend(
             if _patience_is_out(fit, schedule):
                 break
             start = time.monotonic()
-            row = _epoch(model, optimizer, task, schedule, epoch, steps)
-            _judge(model, task, row, fit, epoch)
+            row = _epoch(model, optimizer, average, task, schedule, epoch, steps)
+            with average.shown():
+                _judge(model, task, row, fit, epoch)
             row["seconds"] = round(time.monotonic() - start, 2)
             console.say(_line(task, epoch, row))
             if time.monotonic() - saved >= 10 * cost or epoch + 1 == task.stop_after:
                 before = time.monotonic()
-                _save(model, optimizer, run, task.key, fit)
+                _save(model, optimizer, average, run, task.key, fit)
                 saved = time.monotonic()
                 cost = saved - before
 
 
 def _epoch(
-    model: Any, optimizer: Any, task: Task, schedule: Schedule, epoch: int, steps: Any
+    model: Any,
+    optimizer: Any,
+    average: Average,
+    task: Task,
+    schedule: Schedule,
+    epoch: int,
+    steps: Any,
 ) -> dict[str, float]:
     key = f"{schedule.seed}/{task.key}/{epoch}"
     draw = np.random.default_rng(seeded(key))
@@ -140,18 +155,33 @@ def _epoch(
     for number, batch in enumerate(batches):
         progress = (epoch + number / len(batches)) / max(1, schedule.epochs)
         optimizer.set_lr(schedule.lr * _factor(progress, schedule.epochs))
-        x = paddle.to_tensor(task.inputs.drawn(batch, key))
-        y = paddle.to_tensor(task.y[batch])
-        out = model(x)
-        loss = paddle.nn.functional.cross_entropy(out, y, label_smoothing=schedule.label_smoothing)
+        out, loss = _loss(model, task.inputs.drawn(batch, key), task.y[batch], schedule, draw)
         loss.backward()
         optimizer.step()
         optimizer.clear_grad()
+        average.step()
         total += float(loss) * len(batch)
         right += float((out.numpy().argmax(axis=1) == task.y[batch]).sum())
         seen += len(batch)
         steps.tick(len(batch), loss=total / seen, accuracy=right / seen)
     return {"loss": total / len(order), "accuracy": right / len(order)}
+
+
+def _loss(
+    model: Any, x: np.ndarray, y: np.ndarray, schedule: Schedule, draw: np.random.Generator
+) -> tuple[Any, Any]:
+    """Logits of a batch, and the cross-entropy with its smoothed and mixed labels."""
+    share, other = 1.0, np.arange(len(y))
+    if schedule.mixup:
+        share, other = float(draw.beta(schedule.mixup, schedule.mixup)), draw.permutation(len(y))
+        x = np.float32(share) * x + np.float32(1 - share) * x[other]
+    out = model(paddle.to_tensor(x))
+    wanted = np.full(out.shape, schedule.label_smoothing / out.shape[1], np.float32)
+    rows, rest = np.arange(len(y)), 1 - schedule.label_smoothing
+    wanted[rows, y] += share * rest
+    wanted[rows, y[other]] += (1 - share) * rest
+    functional = paddle.nn.functional
+    return out, functional.cross_entropy(out, paddle.to_tensor(wanted), soft_label=True)
 
 
 def _batches(order: np.ndarray, size: int) -> list[np.ndarray]:
@@ -199,28 +229,33 @@ def _line(task: Task, epoch: int, row: dict[str, float]) -> str:
     return f"{line}  {duration(row['seconds'])}, at most {duration(left)} left"
 
 
-def _save(model: Any, optimizer: Any, run: Run, key: str, fit: Fit) -> None:
+def _save(model: Any, optimizer: Any, average: Average, run: Run, key: str, fit: Fit) -> None:
     arrays = {f"model/{name}": values for name, values in state_of(model).items()}
     arrays |= {f"best/{name}": values for name, values in fit.best.items()}
+    arrays |= {f"average/{name}": values for name, values in average.state.items()}
     for name, value in optimizer.state_dict().items():
         if isinstance(value, paddle.Tensor):
             arrays[f"optimizer/{name}"] = np.array(value)
     state = {
         "history": fit.history, "best_epoch": fit.best_epoch, "best_loss": fit.best_loss,
+        "averaged": average.steps,
     }  # fmt: skip
     run.save(key, arrays, state)
 
 
-def _restore(model: Any, optimizer: Any, run: Run, key: str, fit: Fit) -> None:
+def _restore(model: Any, optimizer: Any, average: Average, run: Run, key: str, fit: Fit) -> None:
     kept = run.restore(key)
     if kept is None:
         return
     arrays, state = kept
-    part: dict[str, dict[str, np.ndarray]] = {"model": {}, "best": {}, "optimizer": {}}
+    part: dict[str, dict[str, np.ndarray]] = {
+        "model": {}, "best": {}, "average": {}, "optimizer": {},
+    }  # fmt: skip
     for name, values in arrays.items():
         kind, _, rest = name.partition("/")
         part[kind][rest] = values
     set_state(model, part["model"])
     optimizer.set_state_dict({k: paddle.to_tensor(v) for k, v in part["optimizer"].items()})
+    average.restore(part["average"], state["averaged"])
     fit.history, fit.best = state["history"], part["best"]
     fit.best_epoch, fit.best_loss = state["best_epoch"], state["best_loss"]

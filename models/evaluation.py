@@ -18,6 +18,7 @@ PROTOCOLS = ("auto", "none", "holdout", "kfold", "loso")
 FOLDS = 10
 _TEST_SHARE = 0.2
 _VALIDATION_SHARE = 0.15
+_LARGE, _LARGE_SHARE = 10_000, 0.05  # of many images a smaller share is enough
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def inner_folds(
     groups = _groups(dataset, train, draw)
     number = int(groups.max()) + 1
     if count == 1:
-        held = max(1, round(_VALIDATION_SHARE * number))
+        share = _LARGE_SHARE if len(train) >= _LARGE else _VALIDATION_SHARE
+        held = max(1, round(share * number))
         part = np.isin(groups, draw.permutation(number)[:held])
         return [_covering(dataset, train, part)]
     turn = draw.permutation(number) % min(count, number)

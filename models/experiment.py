@@ -7,9 +7,14 @@ import numpy as np
 
 from models import evaluation
 from models.console import Console
+from models.datasets import Dataset
+from models.evaluation import Fold
 from models.heads import accuracy
 from models.runs import Run
 from models.training import Trained, Trainer
+from models.weights import set_state, state_of
+
+_SHIPPED = "shipped"  # the network of a fold that was trained on all that the shipped one may see
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,9 @@ def evaluate(trainer: Trainer, protocol: str, run: Run, console: Console) -> Out
         if done is None:
             trained = trainer.train(fold.train, key)
             scores = trainer.probabilities(trained.network, fold.test)
+            if _is_shipped(fold, dataset):
+                kept = {"history": trained.history, "chosen": dict(trained.chosen)}
+                run.save(_SHIPPED, state_of(trained.network), kept)
             done = {"probabilities": scores.tolist(), "chosen": dict(trained.chosen)}
             run.finish(key, done)
         scores = np.array(done["probabilities"])
@@ -62,9 +70,22 @@ def evaluate(trainer: Trainer, protocol: str, run: Run, console: Console) -> Out
     return _pooled(trainer, protocol, np.concatenate(tested), np.concatenate(rows), chosen)
 
 
-def ship(trainer: Trainer) -> Trained:
-    """Train the model that is shipped: on everything but a test part that the set names."""
-    return trainer.train(evaluation.trainable(trainer.pictures.dataset), "final")
+def ship(trainer: Trainer, run: Run) -> Trained:
+    """Train the model that is shipped: on everything but a test part that the set names.
+
+    Where a fold was trained on just that, its network is the one.
+    """
+    kept = run.restore(_SHIPPED)
+    if kept is None or trainer.recipe.frozen:  # a head on frozen features takes a moment
+        return trainer.train(evaluation.trainable(trainer.pictures.dataset), "final")
+    state, rest = kept
+    network = trainer.fresh("final")
+    set_state(network, state)
+    return Trained(network, rest["history"], rest["chosen"])
+
+
+def _is_shipped(fold: Fold, dataset: Dataset) -> bool:
+    return np.array_equal(np.sort(fold.train), evaluation.trainable(dataset))
 
 
 def _pooled(

@@ -1,14 +1,12 @@
-"""What a network is fed: images cut anew each epoch, or features of a frozen trunk."""
+"""What a network is fed: images cut anew each epoch, or what frozen stages made of them."""
 
 import zlib
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
 from models.bundle import InputSpec
 from models.framework import paddle
-from models.networks import Classifier
 from models.pictures import Pictures
 
 _CHUNK = 32  # images at once where no gradient is needed
@@ -27,19 +25,24 @@ class Inputs(Protocol):
 
 
 class ImageInputs:
-    """Crops as tensors (N, C, size, size)."""
+    """Crops as tensors (N, C, size, size).
 
-    def __init__(self, pictures: Pictures, spec: InputSpec) -> None:
+    Args:
+        wild: jitter more; see `Pictures.crops`.
+    """
+
+    def __init__(self, pictures: Pictures, spec: InputSpec, wild: bool = False) -> None:
         self._pictures = pictures
-        self._spec = spec
+        self.spec = spec
+        self._wild = wild
 
     def plain(self, indices: np.ndarray) -> np.ndarray:
         """See `Inputs.plain`."""
-        return self._spec.tensor(self._pictures.crops(indices.tolist()))
+        return self.spec.tensor(self._pictures.crops(indices.tolist()))
 
     def drawn(self, indices: np.ndarray, key: str) -> np.ndarray:
         """See `Inputs.drawn`."""
-        return self._spec.tensor(self._pictures.crops(indices.tolist(), key))
+        return self.spec.tensor(self._pictures.crops(indices.tolist(), key, self._wild))
 
 
 class FeatureInputs:
@@ -70,33 +73,36 @@ class FeatureInputs:
         return FeatureInputs((self.values - mean) / spread), mean, spread
 
 
-def extract(
-    network: Classifier,
-    images: ImageInputs,
-    count: int,
-    copies: int,
-    seed: int,
-    tick: Callable[[int], None],
-) -> FeatureInputs:
-    """Run the frozen trunk over every image and `copies` jittered copies of it.
-
-    The copies of a held-out image are made too, but only `plain` rows of it are ever asked for.
+class MapInputs:
+    """Maps of a trunk's closed stages.
 
     Args:
-        tick: called with the number of crops done.
+        values: (1 + copies, N, C, h, w), uint8 or float16, usually a memory-mapped file; row 0 is
+            the image itself, the others jittered copies.
+        step: what one unit of a value stands for.
     """
-    network.eval()
-    views = []
-    for copy in range(1 + copies):
-        rows = []
-        for start in range(0, count, _CHUNK):
-            part = np.arange(start, min(start + _CHUNK, count))
-            x = images.plain(part) if copy == 0 else images.drawn(part, f"{seed}/copy {copy}")
-            with paddle.no_grad():
-                rows.append(network.features(paddle.to_tensor(x)).numpy())
-            tick(len(part))
-        views.append(np.concatenate(rows))
-    return FeatureInputs(np.stack(views))
+
+    def __init__(self, values: np.ndarray, step: float) -> None:
+        self.values = values
+        self._step = np.float32(step)
+
+    @property
+    def size(self) -> int:
+        """Side of a map."""
+        return int(self.values.shape[-1])
+
+    def plain(self, indices: np.ndarray) -> np.ndarray:
+        """See `Inputs.plain`."""
+        return self._taken(np.zeros(len(indices), int), indices)
+
+    def drawn(self, indices: np.ndarray, key: str) -> np.ndarray:
+        """One of the copies of each, or the image itself."""
+        draw = np.random.default_rng(zlib.crc32(key.encode()))
+        return self._taken(draw.integers(0, len(self.values), len(indices)), indices)
+
+    def _taken(self, copies: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        rows = [self.values[copy, index] for copy, index in zip(copies, indices, strict=True)]
+        return np.asarray(np.stack(rows).astype(np.float32) * self._step)
 
 
 def logits(model: Any, inputs: Inputs, indices: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """From what a person asked for, and what the data and the starting bundle are, to one recipe."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models import bundle, networks, pictures, weights
@@ -9,11 +9,13 @@ from models.datasets import Dataset
 from models.descent import Schedule
 from models.errors import UsageError
 from models.faces import FaceSpec
+from models.gabor import GRID
 from models.heads import Prior, Statistics
 from models.networks import NetworkSpec
 from models.training import Recipe, refit_pays
 
 FACE_LAYOUTS = ("jaffe", "fer2013", "genki4k")
+_DROPOUT = 0.3  # of the pooled features, where stages before them are trained
 MANY_IMAGES, MANY_COPIES, FEW_COPIES = 2000, 8, 1
 
 
@@ -34,12 +36,15 @@ class Wishes:
     head: str | None = None
     faces: str = "auto"
     image_size: int | None = None
+    span: float | None = None
     epochs: int = 30
     batch_size: int = 32
     lr: float | None = None
     optimizer: str = "adamw"
     weight_decay: float = 0.01
     label_smoothing: float = 0.05
+    mixup: float = 0.0
+    average: float = 0.0
     copies: int | None = None
     keep: float = 0.7
     patience: int = 8
@@ -70,12 +75,12 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
         BundleError: the bundle to start from cannot be used.
     """
     init = _init(wishes, faces)
-    spec = _network(wishes, init, faces)
+    spec = _network(wishes, init, faces, images)
     taken = _input(wishes, spec, init)
-    trainable = _trainable(wishes, init)
+    trainable = _trainable(wishes, init, spec)
     _check_numbers(wishes)
     head = wishes.head or ("lda" if trainable == 0 else "softmax")
-    cut = _cut(init) if faces else FaceSpec(wanted=False)
+    cut = _cut(wishes, init) if faces else FaceSpec(wanted=False)
     if head == "lda" and trainable != 0:
         raise UsageError("--head lda needs a frozen trunk: add --freeze all, or leave it away.")
     schedule = Schedule(
@@ -87,6 +92,8 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
         label_smoothing=wishes.label_smoothing,
         patience=wishes.patience,
         seed=wishes.seed,
+        average=wishes.average,
+        mixup=wishes.mixup,
     )
     prior = _prior(wishes, init, labels, taken, cut) if head == "lda" else None
     refit = refit_pays(images, trainable == 0)
@@ -94,10 +101,10 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
     return Recipe(spec, taken, init, trainable, head, copies, refit, schedule, prior), cut
 
 
-def _cut(init: Bundle | None) -> FaceSpec:
-    return (
-        init.manifest.faces if init is not None and init.manifest.faces.wanted else FaceSpec(True)
-    )
+def _cut(wishes: Wishes, init: Bundle | None) -> FaceSpec:
+    known = init is not None and init.manifest.faces.wanted
+    cut = init.manifest.faces if init is not None and known else FaceSpec(True)
+    return cut if wishes.span is None else replace(cut, span=wishes.span)
 
 
 def _prior(
@@ -123,9 +130,11 @@ def _init(wishes: Wishes, faces: bool) -> Bundle | None:
     return bundle.load(wishes.face_bundle) if faces and fits and there else None
 
 
-def _network(wishes: Wishes, init: Bundle | None, faces: bool) -> NetworkSpec:
+def _network(wishes: Wishes, init: Bundle | None, faces: bool, images: int) -> NetworkSpec:
     if init is not None:
         spec = NetworkSpec.from_dict(init.manifest.network)
+        if wishes.freeze not in (None, "all"):
+            spec = replace(spec, dropout=_DROPOUT)
         if wishes.network not in (None, spec.name):
             networks.advice(wishes.network or "")  # an unknown name is told first
             raise UsageError(
@@ -133,11 +142,19 @@ def _network(wishes: Wishes, init: Bundle | None, faces: bool) -> NetworkSpec:
                 "Leave --network away, or start from nothing with --init none."
             )
         return spec
-    name = wishes.network or ("face_cnn" if faces else "PPLCNet_x1_0")
+    name = wishes.network or (_face_network(wishes, images) if faces else "PPLCNet_x1_0")
     networks.advice(name)
+    if name == "gabor":
+        return NetworkSpec(name, {"grid": GRID}, (GRID, GRID))
     if name == "mobilenet_face":
         return NetworkSpec(name, {"pairs": 11}, (2, 1), 0.2)
     return NetworkSpec(name, {}, (1, 1), 0.2)
+
+
+def _face_network(wishes: Wishes, images: int) -> str:
+    """What starts from nothing: few faces teach a head alone, many a whole network."""
+    head_alone = wishes.freeze in (None, "all") and wishes.head in (None, "lda")
+    return "gabor" if head_alone and images < MANY_IMAGES else "face_cnn"
 
 
 def _input(wishes: Wishes, spec: NetworkSpec, init: Bundle | None) -> InputSpec:
@@ -149,11 +166,12 @@ def _input(wishes: Wishes, spec: NetworkSpec, init: Bundle | None) -> InputSpec:
     return InputSpec(wishes.image_size or hint.size, hint.color, hint.mean, hint.scale)
 
 
-def _trainable(wishes: Wishes, init: Bundle | None) -> int | None:
-    freeze = wishes.freeze or ("none" if init is None else "all")
+def _trainable(wishes: Wishes, init: Bundle | None, spec: NetworkSpec) -> int | None:
+    fresh = init is None and spec.name not in networks.DESIGNED
+    freeze = wishes.freeze or ("none" if fresh else "all")
     if freeze == "none":
         return None
-    if init is None:
+    if fresh:
         raise UsageError(
             "--freeze keeps weights as they are, and fresh ones know nothing. "
             "Name a bundle to start from with --init, or leave --freeze away."
@@ -185,6 +203,9 @@ def _check_numbers(wishes: Wishes) -> None:
         "--epochs": (wishes.epochs, 1, 100_000),
         "--batch-size": (wishes.batch_size, 1, 100_000),
         "--image-size": (wishes.image_size, 32, 1024),
+        "--span": (wishes.span, 1, 10),
+        "--mixup": (wishes.mixup, 0, 10),
+        "--average": (wishes.average, 0, 0.99999),
         "--lr": (wishes.lr, 1e-9, 100),
         "--weight-decay": (wishes.weight_decay, 0, 100),
         "--label-smoothing": (wishes.label_smoothing, 0, 0.9),

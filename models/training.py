@@ -1,8 +1,9 @@
 """One training: a split in, a trained network out. Settings and epochs are chosen inside the split.
 
 Two ways. A frozen trunk runs once over every crop and its copies; heads on those features take
-moments, so choices are made on several inner folds. An open network is trained on images; its
-epoch is chosen on one inner validation part, by subject where subjects are known.
+moments, so choices are made on several inner folds. Open stages are trained by gradient, on images
+or on the maps that closed stages before them gave once; the epoch is chosen on one inner validation
+part, by subject where subjects are known.
 """
 
 from collections.abc import Mapping
@@ -11,19 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from models import heads
+from models import frozen, heads
 from models.bundle import Bundle, InputSpec
 from models.console import Console
 from models.descent import Fit, Schedule, Task, descend
 from models.evaluation import inner_folds
 from models.framework import paddle
-from models.inputs import FeatureInputs, ImageInputs, extract, logits
+from models.inputs import FeatureInputs, ImageInputs, Inputs, MapInputs, logits
 from models.networks import Classifier, NetworkSpec, build, calibrate_batch_norm
 from models.pictures import Pictures
 from models.runs import Run
+from models.tail import Tail
 from models.weights import seeded, set_state, start_from, state_of
 
 _INNER_FOLDS = 10  # one subject each where there are ten or fewer
+_NEW_PACE = 5.0  # of weights that begin fresh among known ones
+_CALIBRATION = 256  # images that give batch norms their first statistics
 _REFIT_BELOW = 2000  # images; with fewer, the validation part is too dear to leave out of the end
 
 
@@ -96,8 +100,9 @@ class Trainer:
         self._fit: Fit | None = None
         self._run = run
         self._console = console
-        self._images = ImageInputs(pictures, recipe.input)
+        self._images = ImageInputs(pictures, recipe.input, wild=not recipe.frozen)
         self._features: FeatureInputs | None = None
+        self._maps: MapInputs | None = None
 
     def train(self, train: np.ndarray, key: str) -> Trained:
         """Train on the samples `train` and nothing else.
@@ -107,7 +112,7 @@ class Trainer:
             key: names this training (`loso/KA`, `final`).
         """
         if not self.recipe.frozen:
-            return self._descend_on_images(train, key)
+            return self._descend_on_pictures(train, key)
         network = self.fresh(f"{key}/head")
         if self.recipe.head == "lda":
             return self._discriminate(network, train, key)
@@ -117,7 +122,8 @@ class Trainer:
         """What the served network would answer for these samples, unjittered; (N, labels)."""
         if self.recipe.frozen:
             return heads.softmax(logits(network.head, self.features(network), indices))
-        return heads.softmax(logits(network, self._images, indices))
+        model, inputs = self._trained_part(network)
+        return heads.softmax(logits(model, inputs, indices))
 
     def best_so_far(self) -> Trained | None:
         """When a fit was broken off: its network in the best state it had; else None."""
@@ -135,22 +141,48 @@ class Trainer:
         network = build(recipe.network, len(self.labels), channels, size)
         if recipe.init is not None:
             for name in start_from(network, recipe.init, self.labels):
-                # What is new moves ten times as fast as what is known.
+                # What is new moves faster than what is known.
                 parameter = dict(network.named_parameters()).get(name)
                 if parameter is not None and not recipe.frozen:
-                    parameter.optimize_attr["learning_rate"] = 10.0
+                    parameter.optimize_attr["learning_rate"] = _NEW_PACE
         network.freeze(recipe.trainable)
         return network
 
     def features(self, network: Classifier) -> FeatureInputs:
         """Features of the whole set, made on first use; the frozen trunk is one for all folds."""
         if self._features is None:
-            count, copies = len(self.pictures), self.recipe.copies
-            with self._console.steps(count * (1 + copies), "features") as steps:
-                self._features = extract(
-                    network, self._images, count, copies, self.recipe.schedule.seed, steps.tick
-                )
+            work = self._work()
+            with self._console.steps(work.crops, "features") as steps:
+                self._features = frozen.features(network, work, steps.tick)
         return self._features
+
+    def _work(self) -> frozen.Work:
+        return frozen.Work(
+            self._images, len(self.pictures), self.recipe.copies, self.recipe.schedule.seed
+        )
+
+    def _trained_part(self, network: Classifier) -> tuple[Any, Inputs]:
+        """What of a network is trained by gradient, and what it is fed with."""
+        closed = self._closed(network)
+        if not closed:
+            return network, self._images
+        maps = self._maps_of(network, closed)
+        return Tail(network, closed, maps.size), maps
+
+    def _closed(self, network: Classifier) -> int:
+        """How many first stages are closed and can run alone."""
+        open_stages = self.recipe.trainable
+        if open_stages is None or not frozen.in_turn(network):
+            return 0
+        return max(0, len(network.stages()) - open_stages)
+
+    def _maps_of(self, network: Classifier, closed: int) -> MapInputs:
+        """Maps of the whole set, made on first use and kept with the run until it is done."""
+        if self._maps is None:
+            work = self._work()
+            with self._console.steps(work.crops, "maps") as steps:
+                self._maps = frozen.maps(network, closed, work, self._run.folder, steps.tick)
+        return self._maps
 
     def _inner(self, train: np.ndarray, key: str, count: int) -> list[tuple[Any, Any]]:
         name = f"{self.recipe.schedule.seed}/{key}/inner"
@@ -188,17 +220,19 @@ class Trainer:
         _set_head(network, heads.Linear(weight, network.head.bias.numpy() - mean @ weight))
         return Trained(network, fit.history, _chosen(fit))
 
-    def _descend_on_images(self, train: np.ndarray, key: str) -> Trained:
+    def _descend_on_pictures(self, train: np.ndarray, key: str) -> Trained:
         made: list[Classifier] = []
 
-        def renew(name: str) -> Classifier:
+        def renew(name: str) -> Any:
             network = self.fresh(f"{key}/{name}")
-            calibrate_batch_norm(network, paddle.to_tensor(self._images.plain(train[:64])))
+            model, inputs = self._trained_part(network)
+            calibrate_batch_norm(model, paddle.to_tensor(inputs.plain(train[:_CALIBRATION])))
             made.append(network)
             self._open = network
-            return network
+            return model
 
-        fit = self._choose_and_refit(renew, self._images, train, key)
+        inputs = self._trained_part(self.fresh(key))[1]
+        fit = self._choose_and_refit(renew, inputs, train, key)
         return Trained(made[-1], fit.history, _chosen(fit))
 
     def _choose_and_refit(self, renew: Any, inputs: Any, train: np.ndarray, key: str) -> Fit:

@@ -1,0 +1,182 @@
+"""What a network's closed stages make of every crop: computed once, in Paddle Inference, and kept.
+
+Stages that are not trained give the same maps in every epoch and every fold. They run in Paddle
+Inference, several times as fast as the network that trains does. Maps go to a file (a byte a value
+where the last closed stage is clipped at 6, half floats elsewhere), pooled features stay in memory.
+"""
+
+import contextlib
+import io
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.framework import paddle
+from models.inputs import FeatureInputs, ImageInputs, MapInputs
+from models.networks import Classifier, build, fold_batch_norm
+from models.weights import set_state, state_of
+
+nn: Any = paddle.nn
+MAPS = "maps.npy"
+_BATCH = 8  # images a call: the fastest on one core
+_CLIP = 6.0  # of ReLU6
+_open: Any = np.lib.format.open_memmap  # NumPy gives it no types
+
+
+class _Closed(nn.Layer):  # type: ignore[misc]
+    """The first stages of a trunk alone; all of them with the pooling where `stages` is None."""
+
+    def __init__(self, network: Classifier, stages: int | None) -> None:
+        super().__init__()
+        self.network = network
+        self.count = stages
+
+    def forward(self, x: Any) -> Any:
+        if self.count is None:
+            return self.network.features(x)
+        for stage in self.network.stages()[: self.count]:
+            x = stage(x)
+        return x
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be computed.
+
+    Attributes:
+        images: crops as tensors, plain and jittered.
+        count: of images in the set.
+        copies: jittered copies of each beside the image itself.
+        seed: names the jitter.
+    """
+
+    images: ImageInputs
+    count: int
+    copies: int
+    seed: int
+
+    @property
+    def crops(self) -> int:
+        """How many in all."""
+        return self.count * (1 + self.copies)
+
+    def batches(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """(view, indices, tensor (N, C, size, size)); view 0 is the images themselves."""
+        for view in range(1 + self.copies):
+            for start in range(0, self.count, _BATCH):
+                part = np.arange(start, min(start + _BATCH, self.count))
+                key = f"{self.seed}/copy {view}"
+                yield view, part, self.images.drawn(part, key) if view else self.images.plain(part)
+
+
+def features(network: Classifier, work: Work, tick: Callable[[int], None]) -> FeatureInputs:
+    """Pooled features of every image and copy.
+
+    The copies of a held-out image are made too, but only `plain` rows of it are ever asked for.
+
+    Args:
+        network: its trunk is taken as it is.
+        work: on what.
+        tick: called with the number of crops done.
+    """
+    run = _engine(network, None, work.images)
+    values: np.ndarray | None = None
+    for view, part, x in work.batches():
+        rows = run(x)
+        if values is None:
+            values = np.empty((1 + work.copies, work.count, rows.shape[1]), np.float32)
+        values[view, part] = rows
+        tick(len(part))
+    assert values is not None  # a set is never empty
+    return FeatureInputs(values)
+
+
+def maps(
+    network: Classifier, stages: int, work: Work, folder: Path, tick: Callable[[int], None]
+) -> MapInputs:
+    """Maps behind the first `stages` of every image and copy.
+
+    Args:
+        network: one whose stages run one after the other.
+        stages: how many are closed, at least 1.
+        work: on what.
+        folder: where the file of maps is, or goes; whole, or not there at all.
+        tick: called with the number of crops done.
+    """
+    step = _CLIP / 255 if _clipped(network.stages()[stages - 1]) else 0.0
+    file = folder / MAPS
+    if not file.exists():
+        _write_maps(_engine(network, stages, work.images), step, work, file, tick)
+    return MapInputs(np.load(file, mmap_mode="r"), step or 1.0)
+
+
+def _write_maps(
+    run: Callable[[np.ndarray], np.ndarray],
+    step: float,
+    work: Work,
+    file: Path,
+    tick: Callable[[int], None],
+) -> None:
+    beside = file.with_suffix(".new")
+    values: Any = None
+    for view, part, x in work.batches():
+        rows = run(x)
+        if values is None:
+            kind = np.uint8 if step else np.float16
+            shape = (1 + work.copies, work.count, *rows.shape[1:])
+            values = _open(beside, "w+", kind, shape)
+        values[view, part] = np.rint(rows / step) if step else rows
+        tick(len(part))
+    values.flush()
+    os.replace(beside, file)
+
+
+def in_turn(network: Classifier) -> bool:
+    """Whether the trunk is nothing but its stages, one after the other."""
+    return isinstance(getattr(network.trunk, "stages", None), nn.LayerList)
+
+
+def _clipped(stage: Any) -> bool:
+    last: Sequence[Any] = [layer for layer in stage.sublayers(include_self=True)]
+    rectifiers = [layer for layer in last if isinstance(layer, nn.ReLU | nn.ReLU6)]
+    return bool(rectifiers) and isinstance(rectifiers[-1], nn.ReLU6)
+
+
+def _engine(
+    network: Classifier, stages: int | None, images: ImageInputs
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The closed stages as a function of a batch of at most `_BATCH` tensors."""
+    spec = images.spec
+    classes = int(network.head.weight.shape[1])
+    twin = build(network.spec, classes, spec.channels, spec.size)
+    set_state(twin, state_of(network))
+    fold_batch_norm(twin)
+    closed = _Closed(twin, stages)
+    closed.eval()
+    shape = paddle.static.InputSpec([None, spec.channels, spec.size, spec.size], "float32", "x")
+    with tempfile.TemporaryDirectory(prefix="hyojo-") as folder:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            paddle.jit.save(closed, f"{folder}/closed", input_spec=[shape])
+        config = paddle.inference.Config(f"{folder}/closed.json", f"{folder}/closed.pdiparams")
+        config.disable_glog_info()
+        config.set_cpu_math_library_num_threads(1)
+        config.enable_mkldnn()
+        predictor = paddle.inference.create_predictor(config)
+    source = predictor.get_input_handle(predictor.get_input_names()[0])
+    answer = predictor.get_output_handle(predictor.get_output_names()[0])
+
+    def run(x: np.ndarray) -> np.ndarray:
+        whole = np.concatenate([x, np.repeat(x[-1:], _BATCH - len(x), axis=0)])
+        source.reshape(whole.shape)
+        source.copy_from_cpu(np.ascontiguousarray(whole))
+        predictor.run()
+        return np.asarray(answer.copy_to_cpu())[: len(x)]
+
+    return run
