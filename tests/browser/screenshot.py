@@ -12,11 +12,11 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-SIZE = {"width": 1200, "height": 545}
+SIZE = {"width": 1200, "height": 612}
 
 
 def shoot(url: str) -> bytes:
-    """The page with its example read, as PNG bytes, 1200 pixels wide."""
+    """The page with its example read and explained, as PNG bytes, 1200 pixels wide."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
@@ -24,10 +24,15 @@ def shoot(url: str) -> bytes:
         page = browser.new_page(viewport=SIZE, color_scheme="light", reduced_motion="reduce")
         page.goto(url)
         page.wait_for_selector("#service[data-state=ready]")
+        page.get_by_role("button", name="Try the example").click()
+        page.wait_for_selector(".card[data-state=done]")
+        page.get_by_role("switch", name="Show what decided").check()
+        page.wait_for_selector(".heat:visible")
         for _ in range(3):  # the first reading is slower than what a user will see
             with page.expect_response("**/classify*"):
                 page.get_by_role("button", name="Try the example").click()
             page.wait_for_selector(".card[data-state=done]")
+        page.wait_for_selector(".heat:visible")
         page.mouse.move(0, 0)
         shot = page.screenshot()
         browser.close()

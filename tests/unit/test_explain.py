@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,6 +15,8 @@ from models.faces import Face, FaceSpec
 from models.framework import paddle
 from models.networks import NetworkSpec, build
 from models.predictor import Prediction, Predictor
+from service.predictor_process import result_of
+from service.protocol import Explanation
 from tests.conftest import PROJECT
 
 ALIGNED = FaceSpec(wanted=True)
@@ -150,6 +153,24 @@ def test_the_whole_picture_taken_as_the_face_is_explained_in_its_square(
     assert isinstance(prediction, Prediction)
     (one,) = prediction.explanations
     assert one.corners.tolist() == [[40, 0], [280, 0], [280, 240], [40, 240]]
+
+
+def test_a_model_that_wants_no_face_is_explained_for_the_whole_picture(
+    predictor: Predictor, landscape_png: bytes
+) -> None:
+    """The shipped network, told that it takes whole pictures."""
+    manifest = predictor.bundle.manifest
+    whole = replace(manifest, faces=replace(manifest.faces, wanted=False))
+    taker = Predictor(replace(predictor.bundle, manifest=whole))
+    for explained in (True, False):
+        (prediction,) = taker.classify([landscape_png], explain=explained)
+        assert isinstance(prediction, Prediction)
+        result = result_of(prediction, taker.labels, None)
+        assert result.faces == [] and result.label is not None
+        assert (result.explanation is not msgspec.UNSET) == explained
+        if isinstance(result.explanation, Explanation):
+            assert result.explanation.label == result.label
+            assert result.explanation.corners[2] == (280, 240)
 
 
 def test_covering_what_spoke_most_costs_more_than_covering_what_spoke_least(
