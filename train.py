@@ -22,10 +22,12 @@ from typing import Any, TextIO
 
 from models import datasets, pictures, shipping
 from models.console import Console, duration
+from models.datasets import Dataset
 from models.descent import OPTIMIZERS
 from models.errors import BundleError, DataError, HyojoError, UsageError
 from models.evaluation import PROTOCOLS, resolve
-from models.experiment import evaluate, ship
+from models.experiment import evaluate_seeds, ship
+from models.faces import FaceSpec
 from models.framework import Interrupted, interrupt_on_signals  # Paddle's import settles here
 from models.recipes import Wishes, faces_wanted, recipe
 from models.runs import Run
@@ -54,6 +56,20 @@ def arguments() -> argparse.ArgumentParser:
         default="auto",
         help="how the images are laid out: folders is one folder a class, with "
         "train/, val/ and test/ above them or not (default: auto, detected)",
+    )
+    paths.add_argument(
+        "--with",
+        type=Path,
+        dest="company",
+        metavar="DIR",
+        help="another set of the same labels that stages in training see beside this one; its "
+        "test part is left out (default: none)",
+    )
+    paths.add_argument(
+        "--share",
+        type=float,
+        default=usual.share,
+        help="how much of each batch is --data's own with --with (default: %(default)s)",
     )
     paths.add_argument(
         "--name",
@@ -134,6 +150,12 @@ def arguments() -> argparse.ArgumentParser:
         "--epochs", type=int, default=usual.epochs, help="at most this many (default: %(default)s)"
     )
     steps.add_argument(
+        "--fixed",
+        action="store_true",
+        help="train for exactly --epochs; without it the epoch is chosen on an inner validation "
+        "part, which of few subjects says little",
+    )
+    steps.add_argument(
         "--batch-size",
         type=int,
         default=usual.batch_size,
@@ -190,6 +212,14 @@ def arguments() -> argparse.ArgumentParser:
         type=int,
         default=usual.seed,
         help="the same seed gives the same figures on the same machine (default: %(default)s)",
+    )
+    steps.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="run the protocol with this many seeds, counted from --seed, and report mean and "
+        "spread; the model is trained with the first (default: %(default)s)",
     )
     run = parser.add_argument_group("protocol and output")
     run.add_argument(
@@ -258,18 +288,19 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
     faces = faces_wanted(dataset, options.faces)
     console.say(shipping.described(dataset, faces, protocol))
     chosen, cut = recipe(_wishes(options), faces, dataset.labels, len(dataset.samples))
-    fixed = shipping.settings(dataset, chosen, cut, protocol)
+    company = datasets.company(options.company, dataset) if options.company else None
+    fixed = shipping.settings(dataset, chosen, cut, protocol, company)
     run = Run(options.runs / name, fixed, options.resume)
-    with console.steps(len(dataset.samples), "images") as steps:
-        held = pictures.read(dataset, cut, chosen.input.size, steps.tick,
-                             whole_if_faceless=dataset.layout == "fer2013")  # fmt: skip
-    shipping.tell_problems(held, console)
-    trainer = Trainer(held, chosen, run, console)
+    held = _read(dataset, cut, chosen.input.size, console)
+    others = _read(company, cut, chosen.input.size, console) if company else None
+    trainer = Trainer(held, chosen, run, console, others)
     command = _command(argv)
     outcome = None
+    if options.seeds < 1:
+        raise UsageError(f"--seeds must be 1 or more, not {options.seeds}.")
     try:
         if protocol != "none":
-            outcome = evaluate(trainer, protocol, run, console)
+            outcome = evaluate_seeds(trainer, protocol, options.seeds, console)
         final = ship(trainer, run)
     except Interrupted:
         kept = shipping.keep_best(trainer, run, command)
@@ -282,6 +313,14 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
     return shipping.result(out, manifest, held, run.folder, console.seconds)
 
 
+def _read(dataset: Dataset, cut: FaceSpec, size: int, console: Console) -> pictures.Pictures:
+    with console.steps(len(dataset.samples), "images") as steps:
+        held = pictures.read(dataset, cut, size, steps.tick,
+                             whole_if_faceless=dataset.layout == "fer2013")  # fmt: skip
+    shipping.tell_problems(held, console)
+    return held
+
+
 def _wishes(options: argparse.Namespace) -> Wishes:
     given = {f.name: getattr(options, f.name) for f in dataclasses.fields(Wishes)
              if hasattr(options, f.name)}  # fmt: skip
@@ -290,7 +329,7 @@ def _wishes(options: argparse.Namespace) -> Wishes:
 
 def _command(argv: list[str]) -> str:
     """The command as the bundle records it: folders by their last name, no private paths."""
-    places = {"--data", "--out", "--runs", "--init"}
+    places = {"--data", "--with", "--out", "--runs", "--init"}
     kept, words = [], iter(part for word in argv for part in word.split("=", 1))
     for word in words:
         if word in ("--runs", "--out"):
@@ -310,6 +349,13 @@ def _told(result: dict[str, Any]) -> str:
             f"{result['protocol']['name']}: accuracy {figures['accuracy']:.1%}, macro-F1 "
             f"{figures['macro_f1']:.1%} over {figures['images']} images"
         )
+        if several := figures.get("seeds"):
+            measured += (
+                f"\nmean of {len(several['seeds'])} seeds: accuracy "
+                f"{several['accuracy']['mean']:.1%} (deviation "
+                f"{several['accuracy']['deviation']:.1%}), "
+                f"macro-F1 {several['macro_f1']['mean']:.1%}"
+            )
     return (
         f"{measured}\n{result['name']} {result['version']} is in {result['bundle']} "
         f"({duration(result['seconds'])}); its report is in {result['report']}"

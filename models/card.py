@@ -71,6 +71,16 @@ def _figures(metrics: dict[str, Any], protocol: dict[str, Any]) -> str:
         ),
         "![confusion matrix](confusion.png) ![calibration](calibration.png)",
     ]
+    if several := metrics.get("seeds"):
+        told = ", ".join(f"{row['accuracy']:.1%}" for row in several["seeds"])
+        lines.insert(
+            2,
+            f"With {len(several['seeds'])} seeds: {told}; mean accuracy "
+            f"**{several['accuracy']['mean']:.1%}** (deviation "
+            f"{several['accuracy']['deviation']:.1%}), mean macro-F1 "
+            f"{several['macro_f1']['mean']:.1%}, mean calibration error "
+            f"{several['ece']['mean']:.3f}. The tables are of the first.",
+        )
     if metrics.get("per_subject"):
         lines.append(
             "| subject held out | accuracy | images |\n|---|---|---|\n"

@@ -116,6 +116,21 @@ def read(folder: str | Path, layout: str = "auto") -> Dataset:
     raise DataError(_nothing(folder, layout))
 
 
+def company(folder: str | Path, of: Dataset) -> Dataset:
+    """Another set to be trained with, without the test part that it may name.
+
+    Raises:
+        DataError: it cannot be read, or its labels are others.
+    """
+    other = read(folder)
+    if other.labels != of.labels:
+        raise DataError(
+            f"{other.root} tells {', '.join(other.labels)} apart and {of.root} "
+            f"{', '.join(of.labels)}: sets that are trained together need the same labels."
+        )
+    return replace(other, samples=tuple(s for s in other.samples if s.part != "test"))
+
+
 def checked(dataset: Dataset) -> Dataset:
     """The set itself if something can be learned from it.
 

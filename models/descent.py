@@ -47,12 +47,18 @@ class Schedule:
 
 @dataclass
 class Fit:
-    """Where a fit stands; `best` is the state with the lowest validation loss so far."""
+    """Where a fit stands; `best` is the state with the lowest validation loss so far.
+
+    Attributes:
+        temperature: that softens its probabilities to what they are worth; 1 where nothing was
+            left to set it on.
+    """
 
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, np.ndarray] = field(default_factory=dict)
     best_epoch: int = 0
     best_loss: float = float("inf")
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Task:
         train: indices to learn from.
         validation: indices to choose the epoch on; empty for a fit of a fixed length.
         stop_after: epochs to run at most (the schedule may be longer).
+        company: indices of another set's images that fill up each batch; may be empty.
+        share: of a batch that is `train`'s own where there is company.
     """
 
     key: str
@@ -72,6 +80,8 @@ class Task:
     train: np.ndarray
     validation: np.ndarray
     stop_after: int
+    company: np.ndarray = field(default_factory=lambda: np.array([], int))
+    share: float = 1.0
 
 
 def optimizer_for(name: str, parameters: list[Any], schedule: Schedule) -> Any:
@@ -148,13 +158,18 @@ def _epoch(
     key = f"{schedule.seed}/{task.key}/{epoch}"
     draw = np.random.default_rng(seeded(key))
     order = draw.permutation(task.train)
-    batches = _batches(order, schedule.batch_size)
+    own = max(2, round(schedule.batch_size * task.share)) if len(task.company) else 0
+    batches = _batches(order, own or schedule.batch_size)
     model.train()
     total = right = 0.0
     seen = 0
     for number, batch in enumerate(batches):
         progress = (epoch + number / len(batches)) / max(1, schedule.epochs)
         optimizer.set_lr(schedule.lr * _factor(progress, schedule.epochs))
+        steps.tick(len(batch))
+        if own:
+            guests = draw.choice(task.company, max(0, schedule.batch_size - len(batch)))
+            batch = np.concatenate([batch, guests])
         out, loss = _loss(model, task.inputs.drawn(batch, key), task.y[batch], schedule, draw)
         loss.backward()
         optimizer.step()
@@ -163,8 +178,8 @@ def _epoch(
         total += float(loss) * len(batch)
         right += float((out.numpy().argmax(axis=1) == task.y[batch]).sum())
         seen += len(batch)
-        steps.tick(len(batch), loss=total / seen, accuracy=right / seen)
-    return {"loss": total / len(order), "accuracy": right / len(order)}
+        steps.tick(0, loss=total / seen, accuracy=right / seen)
+    return {"loss": total / seen, "accuracy": right / seen}
 
 
 def _loss(

@@ -107,6 +107,15 @@ def inner_folds(
     return [p for p in pairs if {dataset.samples[i].label for i in p[0]} == every] or pairs[:1]
 
 
+def kept_back(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """A set's training part in two: to learn from, and to set a temperature on.
+
+    The draw is that of a first seed's `holdout`, so that a network trained on the set before was
+    not trained on the second part either.
+    """
+    return inner_folds(dataset, trainable(dataset), 1, "1/holdout/test/inner")[0]
+
+
 def metrics(labels: Sequence[str], truth: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """Accuracy, macro-F1, per-class figures, confusion matrix and calibration.
 

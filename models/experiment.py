@@ -1,19 +1,21 @@
 """A whole run: the protocol's folds one after the other, then the model that is shipped."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from models import evaluation
+from models import crew, evaluation
 from models.console import Console
+from models.crew import Job
 from models.datasets import Dataset
-from models.evaluation import Fold
 from models.heads import accuracy
 from models.runs import Run
 from models.training import Trained, Trainer
 from models.weights import set_state, state_of
 
+_FIGURES = ("accuracy", "macro_f1", "ece")
 _SHIPPED = "shipped"  # the network of a fold that was trained on all that the shipped one may see
 
 
@@ -28,6 +30,8 @@ class Outcome:
         chosen: what each fold chose inside its training part.
         truth: class numbers of the held-out images.
         probabilities: (N, labels) for them.
+        seeds: where the protocol was run with several seeds, what `spread` says of them; the other
+            figures are the first seed's.
     """
 
     protocol: str
@@ -36,38 +40,103 @@ class Outcome:
     chosen: dict[str, Any] = field(default_factory=dict)
     truth: np.ndarray = field(default_factory=lambda: np.array([], int))
     probabilities: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    seeds: dict[str, Any] = field(default_factory=dict)
 
 
-def evaluate(trainer: Trainer, protocol: str, run: Run, console: Console) -> Outcome:
+def evaluate_seeds(trainer: Trainer, protocol: str, seeds: int, console: Console) -> Outcome:
+    """Run a protocol with several seeds; the outcome of the first, and what all say together.
+
+    Args:
+        trainer: with the first seed; the others are counted from it.
+        protocol: its name.
+        seeds: how many.
+        console: what is said.
+    """
+    first = trainer.recipe.schedule.seed
+    outcomes = []
+    for seed in range(first, first + seeds):
+        mark = f"/seed-{seed}" if seed > first else ""
+        outcome = evaluate(trainer.with_seed(seed), protocol, trainer.run, console, mark)
+        if seeds > 1:
+            figures = outcome.metrics
+            console.say(
+                f"{protocol}  seed {seed}: accuracy {figures['accuracy']:.3f}, macro-F1 "
+                f"{figures['macro_f1']:.3f}"
+            )
+        outcomes.append((seed, outcome))
+    several = spread(outcomes) if seeds > 1 else {}
+    return replace(outcomes[0][1], seeds=several)
+
+
+def evaluate(
+    trainer: Trainer, protocol: str, run: Run, console: Console, mark: str = ""
+) -> Outcome:
     """Run every fold of a protocol; folds that the run folder holds already are taken from it.
+
+    Args:
+        trainer: trains each fold.
+        protocol: its name.
+        run: where finished folds are kept.
+        console: what is said.
+        mark: ends the folds' names in the run folder, where several seeds share it.
 
     Raises:
         UsageError: the set does not allow the protocol.
     """
     dataset = trainer.pictures.dataset
     folds = evaluation.folds(protocol, dataset, trainer.recipe.schedule.seed)
-    tested, rows, chosen = [], [], {}
-    for number, fold in enumerate(folds, 1):
-        key = f"{protocol}/{fold.name}"
-        done = run.done(key)
-        if done is None:
-            trained = trainer.train(fold.train, key)
-            scores = trainer.probabilities(trained.network, fold.test)
-            if _is_shipped(fold, dataset):
+    jobs = [Job(f"{protocol}/{fold.name}{mark}", fold.train, fold.test) for fold in folds]
+    missing = [job for job in jobs if run.done(job.key) is None]
+    said = [job for job in jobs if job not in missing]
+    for job in said:
+        _tell(trainer, job, run, len(jobs), console)
+    processes = crew.size(trainer, len(missing))
+    if processes > 1 and len(missing) > 1:
+        console.say(f"{len(missing)} folds in {processes} processes")
+        by_key = {job.key: job for job in missing}
+        for key, result in crew.in_processes(trainer, missing, processes):
+            run.finish(key, result)
+            _tell(trainer, by_key[key], run, len(jobs), console)
+    else:
+        for job in missing:
+            result, trained = crew.answered(trainer, job)
+            if _is_shipped(job, dataset):
                 kept = {"history": trained.history, "chosen": dict(trained.chosen)}
                 run.save(_SHIPPED, state_of(trained.network), kept)
-            done = {"probabilities": scores.tolist(), "chosen": dict(trained.chosen)}
-            run.finish(key, done)
-        scores = np.array(done["probabilities"])
-        chosen[fold.name] = done["chosen"]
-        tested.append(fold.test)
-        rows.append(scores)
-        right = accuracy(scores, trainer.y[fold.test])
-        console.say(
-            f"{key}  fold {number} of {len(folds)}  held out: {len(fold.test)} images, "
-            f"accuracy {right:.3f}"
-        )
-    return _pooled(trainer, protocol, np.concatenate(tested), np.concatenate(rows), chosen)
+            run.finish(job.key, result)
+            _tell(trainer, job, run, len(jobs), console)
+    results = [run.done(job.key) or {} for job in jobs]
+    chosen = {fold.name: result["chosen"] for fold, result in zip(folds, results, strict=True)}
+    scores = np.concatenate([np.array(result["probabilities"]) for result in results])
+    return _pooled(trainer, protocol, np.concatenate([fold.test for fold in folds]), scores, chosen)
+
+
+def _tell(trainer: Trainer, job: Job, run: Run, count: int, console: Console) -> None:
+    scores = np.array((run.done(job.key) or {})["probabilities"])
+    right = accuracy(scores, trainer.y[job.test])
+    console.say(
+        f"{job.key}  one of {count} folds  held out: {len(job.test)} images, accuracy {right:.3f}"
+    )
+
+
+def spread(outcomes: Sequence[tuple[int, Outcome]]) -> dict[str, Any]:
+    """What several seeds' runs of one protocol say together.
+
+    Returns:
+        The row of each seed, and mean and standard deviation (of the sample) of each figure.
+    """
+    rows = [
+        {"seed": seed, **{name: outcome.metrics[name] for name in _FIGURES}}
+        for seed, outcome in outcomes
+    ]
+    said: dict[str, Any] = {"seeds": rows}
+    for name in _FIGURES:
+        values = np.array([row[name] for row in rows])
+        said[name] = {
+            "mean": round(float(values.mean()), 4),
+            "deviation": round(float(values.std(ddof=1)), 4) if len(values) > 1 else None,
+        }
+    return said
 
 
 def ship(trainer: Trainer, run: Run) -> Trained:
@@ -84,8 +153,8 @@ def ship(trainer: Trainer, run: Run) -> Trained:
     return Trained(network, rest["history"], rest["chosen"])
 
 
-def _is_shipped(fold: Fold, dataset: Dataset) -> bool:
-    return np.array_equal(np.sort(fold.train), evaluation.trainable(dataset))
+def _is_shipped(job: Job, dataset: Dataset) -> bool:
+    return np.array_equal(np.sort(job.train), evaluation.trainable(dataset))
 
 
 def _pooled(

@@ -23,7 +23,6 @@ from models.networks import Classifier, build, fold_batch_norm
 from models.weights import set_state, state_of
 
 nn: Any = paddle.nn
-MAPS = "maps.npy"
 _BATCH = 8  # images a call: the fastest on one core
 _CLIP = 6.0  # of ReLU6
 _open: Any = np.lib.format.open_memmap  # NumPy gives it no types
@@ -98,7 +97,7 @@ def features(network: Classifier, work: Work, tick: Callable[[int], None]) -> Fe
 
 
 def maps(
-    network: Classifier, stages: int, work: Work, folder: Path, tick: Callable[[int], None]
+    network: Classifier, stages: int, work: Work, file: Path, tick: Callable[[int], None]
 ) -> MapInputs:
     """Maps behind the first `stages` of every image and copy.
 
@@ -106,11 +105,10 @@ def maps(
         network: one whose stages run one after the other.
         stages: how many are closed, at least 1.
         work: on what.
-        folder: where the file of maps is, or goes; whole, or not there at all.
+        file: where the maps are, or go; whole, or not there at all.
         tick: called with the number of crops done.
     """
     step = _CLIP / 255 if _clipped(network.stages()[stages - 1]) else 0.0
-    file = folder / MAPS
     if not file.exists():
         _write_maps(_engine(network, stages, work.images), step, work, file, tick)
     return MapInputs(np.load(file, mmap_mode="r"), step or 1.0)

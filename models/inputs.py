@@ -1,6 +1,7 @@
 """What a network is fed: images cut anew each epoch, or what frozen stages made of them."""
 
 import zlib
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -103,6 +104,42 @@ class MapInputs:
     def _taken(self, copies: np.ndarray, indices: np.ndarray) -> np.ndarray:
         rows = [self.values[copy, index] for copy, index in zip(copies, indices, strict=True)]
         return np.asarray(np.stack(rows).astype(np.float32) * self._step)
+
+
+class Joined:
+    """Two sets as one: the second's indices begin where the first's end.
+
+    Args:
+        first: of one set.
+        count: how many images it has.
+        second: of the other; rows of the same shape.
+    """
+
+    def __init__(self, first: Inputs, count: int, second: Inputs) -> None:
+        self._parts = (first, second)
+        self._count = count
+
+    def plain(self, indices: np.ndarray) -> np.ndarray:
+        """See `Inputs.plain`."""
+        return self._together(indices, lambda part, own: part.plain(own))
+
+    def drawn(self, indices: np.ndarray, key: str) -> np.ndarray:
+        """See `Inputs.drawn`."""
+        return self._together(indices, lambda part, own: part.drawn(own, key))
+
+    def _together(
+        self, indices: np.ndarray, ask: Callable[[Inputs, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Rows in the order of the indices."""
+        of_second = indices >= self._count
+        places = [np.flatnonzero(~of_second), np.flatnonzero(of_second)]
+        rows = [
+            ask(part, indices[place] - (self._count if number else 0))
+            for number, (part, place) in enumerate(zip(self._parts, places, strict=True))
+            if len(place)
+        ]
+        order = np.argsort(np.concatenate(places), kind="stable")
+        return np.asarray(np.concatenate(rows)[order])
 
 
 def logits(model: Any, inputs: Inputs, indices: np.ndarray) -> np.ndarray:

@@ -26,6 +26,9 @@ class Wishes:
     Attributes:
         init: `auto`, `none` or a bundle's folder.
         keep: share of the starting bundle's head that stays where its labels are the same.
+        company: folder of another set of the same labels that trained stages see too.
+        share: of each batch that is the set's own where there is company.
+        fixed: train for exactly `epochs`.
         freeze: `none`, `all`, or a number of last stages that stay open.
         face_bundle: where `auto` looks for weights of a face network.
     """
@@ -48,6 +51,9 @@ class Wishes:
     copies: int | None = None
     keep: float = 0.7
     patience: int = 8
+    share: float = 0.5
+    fixed: bool = False
+    company: Path | None = None
     seed: int = 1
     face_bundle: Path = Path("params/face")
 
@@ -98,7 +104,15 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
     prior = _prior(wishes, init, labels, taken, cut) if head == "lda" else None
     refit = refit_pays(images, trainable == 0)
     copies = _copies(wishes, images)
-    return Recipe(spec, taken, init, trainable, head, copies, refit, schedule, prior), cut
+    if wishes.company is not None and trainable == 0:
+        raise UsageError(
+            "--with shows stages that are trained another set, and all of them are frozen. Add "
+            "--freeze N to open the last N stages, or leave --with away."
+        )
+    return Recipe(
+        spec, taken, init, trainable, head, copies, refit, schedule, prior, wishes.share,
+        wishes.fixed,
+    ), cut  # fmt: skip
 
 
 def _cut(wishes: Wishes, init: Bundle | None) -> FaceSpec:
@@ -204,6 +218,7 @@ def _check_numbers(wishes: Wishes) -> None:
         "--batch-size": (wishes.batch_size, 1, 100_000),
         "--image-size": (wishes.image_size, 32, 1024),
         "--span": (wishes.span, 1, 10),
+        "--share": (wishes.share, 0.01, 1),
         "--mixup": (wishes.mixup, 0, 10),
         "--average": (wishes.average, 0, 0.99999),
         "--lr": (wishes.lr, 1e-9, 100),

@@ -42,6 +42,13 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
             _write(file, given)
 
+    @classmethod
+    def existing(cls, folder: Path) -> "Run":
+        """The run of another process that goes on."""
+        run = cls.__new__(cls)
+        run.folder = folder
+        return run
+
     def done(self, key: str) -> dict[str, Any] | None:
         """What the finished step `key` left, or None when it is not finished."""
         return _read(self._file(key, "json"))

@@ -80,14 +80,16 @@ def tell_problems(held: Pictures, console: Console) -> None:
         console.say(f"{held.whole} images show no face that was found and are used whole.")
 
 
-def settings(dataset: Dataset, recipe: Recipe, cut: FaceSpec, protocol: str) -> dict[str, Any]:
+def settings(
+    dataset: Dataset, recipe: Recipe, cut: FaceSpec, protocol: str, company: Dataset | None = None
+) -> dict[str, Any]:
     """Everything that decides a run's figures, as plain values."""
-    listing = "\n".join(
-        f"{s.path.relative_to(dataset.root)}\t{s.label}\t{s.part}" for s in dataset.samples
-    )
     init = recipe.init
-    return {
-        "data": hashlib.sha256(listing.encode()).hexdigest(),
+    extra: dict[str, Any] = {"fixed": True} if recipe.fixed else {}
+    if company is not None:
+        extra |= {"company": _mark(company), "share": recipe.share}
+    return extra | {
+        "data": _mark(dataset),
         "protocol": protocol,
         "faces": dataclasses.asdict(cut),
         "network": recipe.network.as_dict(),
@@ -99,6 +101,14 @@ def settings(dataset: Dataset, recipe: Recipe, cut: FaceSpec, protocol: str) -> 
         "keep": recipe.prior.share if recipe.prior else 0,
         **dataclasses.asdict(recipe.schedule),
     }
+
+
+def _mark(dataset: Dataset) -> str:
+    """A digest of what the set holds, by name."""
+    listing = "\n".join(
+        f"{s.path.relative_to(dataset.root)}\t{s.label}\t{s.part}" for s in dataset.samples
+    )
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def write(
@@ -120,7 +130,7 @@ def write(
     held, recipe = trainer.pictures, trainer.recipe
     protocol, metrics = _measured(outcome)
     with bundle.writing(out) as folder:
-        made = _record(held, recipe, final, command)
+        made = _record(held, trainer.company, recipe, final, command)
         exported = None if base else export(final.network, recipe.input, folder)
         if exported:
             made["export_difference"] = exported.difference
@@ -142,7 +152,7 @@ def write(
             training=made,
             protocol=protocol,
             metrics=metrics,
-            licence=_terms(held.dataset, recipe),
+            licence=_terms(held.dataset, trainer.company, recipe),
             files={},
             explains=exported is not None and exported.explains,
         )
@@ -203,12 +213,16 @@ def _measured(outcome: Outcome | None) -> tuple[dict[str, Any], dict[str, Any]]:
         "choices": _CHOICES,
         "chosen": outcome.chosen,
     }
-    return protocol, {**outcome.metrics, "per_subject": outcome.subjects}
+    figures = {**outcome.metrics, "per_subject": outcome.subjects}
+    return protocol, figures | ({"seeds": outcome.seeds} if outcome.seeds else {})
 
 
-def _record(held: Pictures, recipe: Recipe, final: Trained, command: str) -> dict[str, Any]:
+def _record(
+    held: Pictures, company: Pictures | None, recipe: Recipe, final: Trained, command: str
+) -> dict[str, Any]:
     init = recipe.init
-    return {
+    together = {"with": company.dataset.name, "with_images": len(company)} if company else {}
+    return together | {
         "data": held.dataset.name,
         "layout": held.dataset.layout,
         "images": len(held),
@@ -220,7 +234,7 @@ def _record(held: Pictures, recipe: Recipe, final: Trained, command: str) -> dic
         "init_data": init.manifest.training.get("data") if init else None,
         "trainable_stages": "all" if recipe.trainable is None else recipe.trainable,
         "head": recipe.head,
-        "copies": recipe.copies if recipe.frozen else None,
+        "copies": None if recipe.trainable is None else recipe.copies,
         "kept_of_init_head": recipe.prior.share if recipe.prior else 0,
         **dataclasses.asdict(recipe.schedule),
         "chosen": dict(final.chosen),
@@ -228,6 +242,6 @@ def _record(held: Pictures, recipe: Recipe, final: Trained, command: str) -> dic
     }
 
 
-def _terms(dataset: Dataset, recipe: Recipe) -> str:
+def _terms(dataset: Dataset, company: Pictures | None, recipe: Recipe) -> str:
     start = f" Started from weights under: {recipe.init.manifest.licence}" if recipe.init else ""
-    return dataset.terms + start
+    return dataset.terms + (f" {company.dataset.terms}" if company else "") + start

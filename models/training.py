@@ -6,8 +6,8 @@ or on the maps that closed stages before them gave once; the epoch is chosen on 
 part, by subject where subjects are known.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ from models import frozen, heads
 from models.bundle import Bundle, InputSpec
 from models.console import Console
 from models.descent import Fit, Schedule, Task, descend
-from models.evaluation import inner_folds
+from models.evaluation import inner_folds, kept_back
 from models.framework import paddle
-from models.inputs import FeatureInputs, ImageInputs, Inputs, MapInputs, logits
+from models.inputs import FeatureInputs, ImageInputs, Inputs, Joined, MapInputs, logits
 from models.networks import Classifier, NetworkSpec, build, calibrate_batch_norm
 from models.pictures import Pictures
 from models.runs import Run
@@ -27,6 +27,8 @@ from models.weights import seeded, set_state, start_from, state_of
 
 _INNER_FOLDS = 10  # one subject each where there are ten or fewer
 _NEW_PACE = 5.0  # of weights that begin fresh among known ones
+_COMPANY_COPIES = 1
+_NOBODY = np.array([], int)
 _CALIBRATION = 256  # images that give batch norms their first statistics
 _REFIT_BELOW = 2000  # images; with fewer, the validation part is too dear to leave out of the end
 
@@ -41,6 +43,8 @@ class Recipe:
         head: `lda` (closed formula, frozen trunk only) or `softmax` (gradient).
         copies: jittered copies of each crop that a frozen trunk sees.
         prior: what an `lda` head keeps of the head it starts from, or None.
+        share: of each batch that is the set's own where another set keeps it company.
+        fixed: train for exactly `schedule.epochs`; nothing is chosen.
         refit: train again on everything given for the number of epochs that was best.
     """
 
@@ -53,6 +57,8 @@ class Recipe:
     refit: bool
     schedule: Schedule
     prior: heads.Prior | None = None
+    share: float = 0.5
+    fixed: bool = False
 
     @property
     def frozen(self) -> bool:
@@ -89,20 +95,42 @@ class Trainer:
         recipe: how.
         run: where steps are kept.
         console: what is said.
+        company: another set of the same labels; stages that are trained see both. A test part
+            that it names must not be in it.
     """
 
-    def __init__(self, pictures: Pictures, recipe: Recipe, run: Run, console: Console) -> None:
+    def __init__(
+        self,
+        pictures: Pictures,
+        recipe: Recipe,
+        run: Run,
+        console: Console,
+        company: Pictures | None = None,
+    ) -> None:
         self.pictures = pictures
+        self.company = company
         self.recipe = recipe
         self.labels = pictures.dataset.labels
-        self.y = np.array([self.labels.index(s.label) for s in pictures.dataset.samples])
-        self._open: Classifier | None = None
+        self.y = _numbers(pictures, self.labels)
+        self._guests = self._judges = _NOBODY
+        if company is not None:
+            learnt, judging = kept_back(company.dataset)
+            self._guests, self._judges = len(pictures) + learnt, len(pictures) + judging
+        self._open: tuple[Classifier, Any] | None = None  # a network, and what of it is trained
         self._fit: Fit | None = None
-        self._run = run
+        self.run = run
         self._console = console
-        self._images = ImageInputs(pictures, recipe.input, wild=not recipe.frozen)
+        self._sets = [pictures] if company is None else [pictures, company]
+        self._images = [ImageInputs(p, recipe.input, wild=not recipe.frozen) for p in self._sets]
         self._features: FeatureInputs | None = None
-        self._maps: MapInputs | None = None
+        self._maps: list[MapInputs] = []
+
+    def with_seed(self, seed: int) -> "Trainer":
+        """The same with other draws."""
+        if seed == self.recipe.schedule.seed:
+            return self
+        recipe = replace(self.recipe, schedule=replace(self.recipe.schedule, seed=seed))
+        return Trainer(self.pictures, recipe, self.run, self._console, self.company)
 
     def train(self, train: np.ndarray, key: str) -> Trained:
         """Train on the samples `train` and nothing else.
@@ -118,6 +146,10 @@ class Trainer:
             return self._discriminate(network, train, key)
         return self._descend_on_features(network, train, key)
 
+    def prepare(self) -> None:
+        """Make what all folds share, so that processes of their own find it in the run folder."""
+        self._trained_part(self.fresh("prepare"))
+
     def probabilities(self, network: Classifier, indices: np.ndarray) -> np.ndarray:
         """What the served network would answer for these samples, unjittered; (N, labels)."""
         if self.recipe.frozen:
@@ -130,8 +162,9 @@ class Trainer:
         fit = self._fit
         if self._open is None or fit is None or not fit.best:
             return None
-        set_state(self._open, fit.best)
-        return Trained(self._open, fit.history, {"epochs": fit.best_epoch})
+        network, model = self._open
+        set_state(model, fit.best)
+        return Trained(network, fit.history, {"epochs": fit.best_epoch})
 
     def fresh(self, key: str) -> Classifier:
         """The network as training finds it: fresh or from `init`, frozen as the recipe says."""
@@ -156,18 +189,19 @@ class Trainer:
                 self._features = frozen.features(network, work, steps.tick)
         return self._features
 
-    def _work(self) -> frozen.Work:
-        return frozen.Work(
-            self._images, len(self.pictures), self.recipe.copies, self.recipe.schedule.seed
-        )
+    def _work(self, number: int = 0) -> frozen.Work:
+        """Of one of the sets; the company, being large, is copied once."""
+        copies = _COMPANY_COPIES if number else self.recipe.copies
+        count, seed = len(self._sets[number]), self.recipe.schedule.seed
+        return frozen.Work(self._images[number], count, copies, seed)
 
     def _trained_part(self, network: Classifier) -> tuple[Any, Inputs]:
         """What of a network is trained by gradient, and what it is fed with."""
         closed = self._closed(network)
         if not closed:
-            return network, self._images
+            return network, _joined(self._images, len(self.pictures))
         maps = self._maps_of(network, closed)
-        return Tail(network, closed, maps.size), maps
+        return Tail(network, closed, maps[0].size), _joined(maps, len(self.pictures))
 
     def _closed(self, network: Classifier) -> int:
         """How many first stages are closed and can run alone."""
@@ -176,12 +210,12 @@ class Trainer:
             return 0
         return max(0, len(network.stages()) - open_stages)
 
-    def _maps_of(self, network: Classifier, closed: int) -> MapInputs:
-        """Maps of the whole set, made on first use and kept with the run until it is done."""
-        if self._maps is None:
-            work = self._work()
+    def _maps_of(self, network: Classifier, closed: int) -> list[MapInputs]:
+        """Maps of every set, made on first use and kept with the run until it is done."""
+        for number in range(len(self._maps), len(self._sets)):
+            work, file = self._work(number), self.run.folder / f"maps-{number}.npy"
             with self._console.steps(work.crops, "maps") as steps:
-                self._maps = frozen.maps(network, closed, work, self._run.folder, steps.tick)
+                self._maps.append(frozen.maps(network, closed, work, file, steps.tick))
         return self._maps
 
     def _inner(self, train: np.ndarray, key: str, count: int) -> list[tuple[Any, Any]]:
@@ -218,6 +252,7 @@ class Trainer:
         fit = self._choose_and_refit(renew, inputs, train, key)
         weight = network.head.weight.numpy() / spread[:, None]
         _set_head(network, heads.Linear(weight, network.head.bias.numpy() - mean @ weight))
+        _cool(network, fit.temperature)
         return Trained(network, fit.history, _chosen(fit))
 
     def _descend_on_pictures(self, train: np.ndarray, key: str) -> Trained:
@@ -228,31 +263,71 @@ class Trainer:
             model, inputs = self._trained_part(network)
             calibrate_batch_norm(model, paddle.to_tensor(inputs.plain(train[:_CALIBRATION])))
             made.append(network)
-            self._open = network
+            self._open = network, model
             return model
 
         inputs = self._trained_part(self.fresh(key))[1]
         fit = self._choose_and_refit(renew, inputs, train, key)
+        _cool(made[-1], fit.temperature)
         return Trained(made[-1], fit.history, _chosen(fit))
 
     def _choose_and_refit(self, renew: Any, inputs: Any, train: np.ndarray, key: str) -> Fit:
-        """Choose the epoch on an inner validation part; then, if it pays, train on everything."""
-        schedule = self.recipe.schedule
+        """Choose the epoch on an inner validation part; then, if it pays, train on everything.
+
+        The fit that is told of is the one that chose; the last one's weights are in the network.
+        """
+        if self.recipe.fixed:
+            return self._fitted(renew, inputs, f"{key}/fit", train, _NOBODY, None)
         inner, validation = self._inner(train, key, 1)[0]
-        task = Task(f"{key}/choose", inputs, self.y, inner, validation, schedule.epochs)
-        fit = self._fit = Fit()
-        descend(renew("choose"), task, fit, schedule, self._run, self._console)
+        fit = self._fitted(renew, inputs, f"{key}/choose", inner, validation, None)
         if self.recipe.refit:
-            nobody = np.array([], int)
-            task = Task(f"{key}/fit", inputs, self.y, train, nobody, fit.best_epoch)
-            self._fit = Fit()
-            descend(renew("fit"), task, self._fit, schedule, self._run, self._console)
+            self._fitted(renew, inputs, f"{key}/fit", train, _NOBODY, fit)
         return fit
+
+    def _fitted(
+        self,
+        renew: Any,
+        inputs: Any,
+        key: str,
+        train: np.ndarray,
+        validation: np.ndarray,
+        chosen: Fit | None,
+    ) -> Fit:
+        """One fit; with `chosen` for as long as that one found best."""
+        schedule, y = self.recipe.schedule, self._every_label()
+        epochs = chosen.best_epoch if chosen else schedule.epochs
+        task = Task(key, inputs, y, train, validation, epochs, self._guests, self.recipe.share)
+        fit = self._fit = Fit()
+        model = renew(key.rsplit("/", 1)[-1])
+        descend(model, task, fit, schedule, self.run, self._console)
+        judges = np.concatenate([validation, self._judges])
+        if chosen:
+            fit.temperature = chosen.temperature
+        elif len(judges):
+            fit.temperature = heads.temperature_for(logits(model, inputs, judges), y[judges])
+        return fit
+
+    def _every_label(self) -> np.ndarray:
+        return np.concatenate([_numbers(pictures, self.labels) for pictures in self._sets])
+
+
+def _cool(network: Classifier, temperature: float) -> None:
+    head = heads.Linear(network.head.weight.numpy(), network.head.bias.numpy())
+    _set_head(network, head.cooled(temperature))
+
+
+def _numbers(pictures: Pictures, labels: tuple[str, ...]) -> np.ndarray:
+    return np.array([labels.index(sample.label) for sample in pictures.dataset.samples])
+
+
+def _joined(parts: Sequence[Inputs], count: int) -> Inputs:
+    return parts[0] if len(parts) == 1 else Joined(parts[0], count, parts[1])
 
 
 def _chosen(fit: Fit) -> dict[str, float]:
     row = fit.history[fit.best_epoch - 1]
-    return {"epochs": fit.best_epoch, "val_accuracy": row["val_accuracy"]}
+    told = {"epochs": fit.best_epoch, "temperature": round(fit.temperature, 4)}
+    return told | ({"val_accuracy": row["val_accuracy"]} if "val_accuracy" in row else {})
 
 
 def _set_head(network: Classifier, head: heads.Linear) -> None:
