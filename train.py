@@ -301,7 +301,7 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
     try:
         if protocol != "none":
             outcome = evaluate_seeds(trainer, protocol, options.seeds, console)
-        final = ship(trainer, run)
+        final = ship(trainer)
     except Interrupted:
         kept = shipping.keep_best(trainer, run, command)
         raise Interrupted(

@@ -100,7 +100,7 @@ def evaluate(
     else:
         for job in missing:
             result, trained = crew.answered(trainer, job)
-            if _is_shipped(job, dataset):
+            if _is_shipped(job, dataset) and not trainer.recipe.frozen:
                 kept = {"history": trained.history, "chosen": dict(trained.chosen)}
                 run.save(_SHIPPED, state_of(trained.network), kept)
             run.finish(job.key, result)
@@ -139,13 +139,13 @@ def spread(outcomes: Sequence[tuple[int, Outcome]]) -> dict[str, Any]:
     return said
 
 
-def ship(trainer: Trainer, run: Run) -> Trained:
+def ship(trainer: Trainer) -> Trained:
     """Train the model that is shipped: on everything but a test part that the set names.
 
     Where a fold was trained on just that, its network is the one.
     """
-    kept = run.restore(_SHIPPED)
-    if kept is None or trainer.recipe.frozen:  # a head on frozen features takes a moment
+    kept = trainer.run.restore(_SHIPPED)
+    if kept is None:  # a head on frozen features takes a moment, and is always fitted again
         return trainer.train(evaluation.trainable(trainer.pictures.dataset), "final")
     state, rest = kept
     network = trainer.fresh("final")

@@ -200,7 +200,7 @@ def test_finished_folds_are_not_trained_again(people: Dataset, tmp_path: Path) -
 
 
 def shipped(folder: Path, trainer: Trainer) -> tuple[bundle.Bundle, Pictures]:
-    final = experiment.ship(trainer, run)
+    final = experiment.ship(trainer)
     outcome = experiment.evaluate(trainer, "holdout", Run(folder / "run", {}, False), QUIET)
     shipping.write(folder / "shapes", "shapes", trainer, final, outcome, "python train.py")
     return bundle.load(folder / "shapes"), trainer.pictures
@@ -212,7 +212,7 @@ def test_the_bundle_serves_what_was_trained_and_starts_another_training(
 ) -> None:
     trainer = trainer_for(people, wishes, tmp_path / "first")
     saved, held = shipped(tmp_path, trainer)
-    ours = trainer.probabilities(experiment.ship(trainer, run).network, np.arange(6))
+    ours = trainer.probabilities(experiment.ship(trainer).network, np.arange(6))
     theirs = Predictor(saved).probabilities(held.crops(range(6)))
     assert np.allclose(ours, theirs, atol=1e-4)
     names = {p.name for p in (saved.path / "report").iterdir()}
@@ -272,4 +272,4 @@ def test_an_official_test_part_is_never_learned_from(tmp_path: Path) -> None:
     features = trainer.features(trainer.fresh("x"))
     tests = [i for i, s in enumerate(found.samples) if s.part == "test"]
     features.values[:, tests] = np.nan
-    assert np.isfinite(experiment.ship(trainer, run).network.head.weight.numpy()).all()
+    assert np.isfinite(experiment.ship(trainer).network.head.weight.numpy()).all()
