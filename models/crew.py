@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from models.console import Console
+from models.errors import HyojoError
 from models.pictures import Pictures
 from models.runs import Run
 from models.training import Recipe, Trainer
@@ -63,7 +65,15 @@ def in_processes(
     with _pool(trainer, processes) as pool:
         todo = [pool.submit(_work, job) for job in jobs]
         for done in as_completed(todo):
-            yield done.result()
+            try:
+                answer = done.result()
+            except BrokenProcessPool:
+                raise HyojoError(
+                    "A process that trained a fold was ended from outside, perhaps for want of "
+                    "memory. The folds that are done are kept: the same command with --resume "
+                    "goes on.",
+                ) from None
+            yield answer
 
 
 @contextmanager
