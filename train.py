@@ -26,7 +26,7 @@ from models.datasets import Dataset
 from models.descent import OPTIMIZERS
 from models.errors import BundleError, DataError, HyojoError, UsageError
 from models.evaluation import PROTOCOLS, resolve
-from models.experiment import evaluate_seeds, ship
+from models.experiment import beside, evaluate_seeds, ship
 from models.faces import FaceSpec
 from models.framework import Interrupted, interrupt_on_signals  # Paddle's import settles here
 from models.recipes import Wishes, faces_wanted, recipe
@@ -109,7 +109,8 @@ def arguments() -> argparse.ArgumentParser:
         "--freeze",
         metavar="none|all|N",
         help="none trains everything, all only the head, N the head and the last N "
-        "stages (default: all with --init, none without)",
+        "stages (default: with --init all, or 7 where the bundle knows the same labels and the "
+        "images are few, or with --with; without it none)",
     )
     net.add_argument(
         "--head",
@@ -147,13 +148,16 @@ def arguments() -> argparse.ArgumentParser:
     )
     steps = parser.add_argument_group("training")
     steps.add_argument(
-        "--epochs", type=int, default=usual.epochs, help="at most this many (default: %(default)s)"
+        "--epochs",
+        type=int,
+        help="at most this many (default: 30, or 25 where stages learn on from a bundle of the "
+        "same labels)",
     )
     steps.add_argument(
         "--fixed",
         action="store_true",
-        help="train for exactly --epochs; without it the epoch is chosen on an inner validation "
-        "part, which of few subjects says little",
+        help="train for exactly --epochs (default: choose the epoch on an inner validation part; "
+        "where stages learn on from a bundle of the same labels the length is fixed)",
     )
     steps.add_argument(
         "--batch-size",
@@ -164,7 +168,7 @@ def arguments() -> argparse.ArgumentParser:
     steps.add_argument(
         "--lr",
         type=float,
-        help="highest learning rate (default: 0.0002 for open stages with --init, else 0.001)",
+        help="highest learning rate (default: 0.0003 for open stages with --init, else 0.001)",
     )
     steps.add_argument(
         "--optimizer", choices=OPTIMIZERS, default=usual.optimizer, help="(default: %(default)s)"
@@ -189,16 +193,16 @@ def arguments() -> argparse.ArgumentParser:
     steps.add_argument(
         "--average",
         type=float,
-        default=usual.average,
         metavar="DECAY",
         help="keep a running average of the weights with this decay, 0.998 say, instead of the "
-        "weights themselves; 0 averages nothing (default: %(default)s)",
+        "weights themselves; 0 averages nothing (default: 0, or 0.98 where stages learn on from "
+        "a bundle of the same labels)",
     )
     steps.add_argument(
         "--copies",
         type=int,
         help="jittered copies of each crop that frozen stages see, beside the crop itself "
-        "(default: 8, or 1 from 2000 images on)",
+        "(default: 8, 16 where stages learn on, or 1 from 2000 images on)",
     )
     steps.add_argument(
         "--patience",
@@ -288,7 +292,9 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
     faces = faces_wanted(dataset, options.faces)
     console.say(shipping.described(dataset, faces, protocol))
     chosen, cut = recipe(_wishes(options), faces, dataset.labels, len(dataset.samples))
-    company = datasets.company(options.company, dataset) if options.company else None
+    company = test = None
+    if options.company:
+        company, test = datasets.company(options.company, dataset)
     fixed = shipping.settings(dataset, chosen, cut, protocol, company)
     run = Run(options.runs / name, fixed, options.resume)
     held = _read(dataset, cut, chosen.input.size, console)
@@ -308,7 +314,10 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
             f"Interrupted. {kept}Finished folds and checkpoints are in {run.folder}; the same "
             "command with --resume goes on."
         ) from None
-    manifest = shipping.write(out, name, trainer, final, outcome, command, options.base)
+    aside = None
+    if test is not None:
+        aside = beside(trainer, final, _read(test, cut, chosen.input.size, console))
+    manifest = shipping.write(out, name, trainer, final, outcome, command, options.base, aside)
     run.finish("final", {"bundle": str(out), "version": manifest.version})
     return shipping.result(out, manifest, held, run.folder, console.seconds)
 

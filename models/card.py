@@ -56,31 +56,45 @@ def _summary(manifest: Manifest) -> str:
 
 
 def _figures(metrics: dict[str, Any], protocol: dict[str, Any]) -> str:
-    if not metrics:
-        return "Not measured: it was trained with `--protocol none`."
+    lines = ["Not measured: it was trained with `--protocol none`."]
+    if "accuracy" in metrics:
+        lines = _measured(metrics, protocol)
+    if other := metrics.get("company"):
+        found = [f"{label} {row['recall']:.0%}" for label, row in other["per_class"].items()]
+        lines.append(
+            f"On the test part of {other['set']}, which the shipped network never saw and which "
+            f"chose nothing: accuracy **{other['accuracy']:.1%}**, macro-F1 "
+            f"**{other['macro_f1']:.1%}** over {other['images']} images; expected calibration "
+            f"error {other['ece']:.3f}. Found of each label: {', '.join(found)}."
+        )
+    return "\n\n".join(lines)
+
+
+def _measured(metrics: dict[str, Any], protocol: dict[str, Any]) -> list[str]:
     lines = [
         f"Protocol `{protocol['name']}`: {_PROTOCOLS[protocol['name']]}",
         f"Accuracy **{metrics['accuracy']:.1%}**, macro-F1 **{metrics['macro_f1']:.1%}** over "
         f"{metrics['images']} images; expected calibration error {metrics['ece']:.3f}. "
         f"{protocol['choices']}",
+    ]
+    if several := metrics.get("seeds"):
+        told = ", ".join(f"{row['accuracy']:.1%}" for row in several["seeds"])
+        lines.append(
+            f"With {len(several['seeds'])} seeds: {told}; mean accuracy "
+            f"**{several['accuracy']['mean']:.1%}** (deviation "
+            f"{several['accuracy']['deviation']:.1%}), mean macro-F1 "
+            f"{several['macro_f1']['mean']:.1%}, mean calibration error "
+            f"{several['ece']['mean']:.3f}. The tables are of the first."
+        )
+    lines.append(
         "| label | precision | recall | F1 | images |\n|---|---|---|---|---|\n"
         + "\n".join(
             f"| {label} | {row['precision']:.2f} | {row['recall']:.2f} | {row['f1']:.2f} | "
             f"{row['images']} |"
             for label, row in metrics["per_class"].items()
-        ),
-        "![confusion matrix](confusion.png) ![calibration](calibration.png)",
-    ]
-    if several := metrics.get("seeds"):
-        told = ", ".join(f"{row['accuracy']:.1%}" for row in several["seeds"])
-        lines.insert(
-            2,
-            f"With {len(several['seeds'])} seeds: {told}; mean accuracy "
-            f"**{several['accuracy']['mean']:.1%}** (deviation "
-            f"{several['accuracy']['deviation']:.1%}), mean macro-F1 "
-            f"{several['macro_f1']['mean']:.1%}, mean calibration error "
-            f"{several['ece']['mean']:.3f}. The tables are of the first.",
         )
+    )
+    lines.append("![confusion matrix](confusion.png) ![calibration](calibration.png)")
     if metrics.get("per_subject"):
         lines.append(
             "| subject held out | accuracy | images |\n|---|---|---|\n"
@@ -89,7 +103,7 @@ def _figures(metrics: dict[str, Any], protocol: dict[str, Any]) -> str:
                 for subject, row in metrics["per_subject"].items()
             )
         )
-    return "\n\n".join(lines)
+    return lines
 
 
 def _training(manifest: Manifest) -> str:
@@ -106,6 +120,12 @@ def _training(manifest: Manifest) -> str:
             2,
             "Its head is solved from these images' statistics blended with those of "
             f"{training['init_data']}, which count for {training['kept_of_init_head']:.0%}.",
+        )
+    if training.get("with"):
+        lines.insert(
+            2,
+            f"Every batch held {training['share_of_own']:.0%} of these and the rest of "
+            f"{training['with']} ({training['with_images']:,} images).",
         )
     if training["unreadable"] or training["faceless"]:
         lines.append(

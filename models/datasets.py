@@ -116,8 +116,8 @@ def read(folder: str | Path, layout: str = "auto") -> Dataset:
     raise DataError(_nothing(folder, layout))
 
 
-def company(folder: str | Path, of: Dataset) -> Dataset:
-    """Another set to be trained with, without the test part that it may name.
+def company(folder: str | Path, of: Dataset) -> tuple[Dataset, Dataset | None]:
+    """Another set to be trained with: what may be learnt from, and the test part it may name.
 
     Raises:
         DataError: it cannot be read, or its labels are others.
@@ -128,7 +128,9 @@ def company(folder: str | Path, of: Dataset) -> Dataset:
             f"{other.root} tells {', '.join(other.labels)} apart and {of.root} "
             f"{', '.join(of.labels)}: sets that are trained together need the same labels."
         )
-    return replace(other, samples=tuple(s for s in other.samples if s.part != "test"))
+    learnt = tuple(sample for sample in other.samples if sample.part != "test")
+    test = tuple(replace(s, part="") for s in other.samples if s.part == "test")
+    return replace(other, samples=learnt), replace(other, samples=test) if test else None
 
 
 def checked(dataset: Dataset) -> Dataset:

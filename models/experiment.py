@@ -11,6 +11,7 @@ from models.console import Console
 from models.crew import Job
 from models.datasets import Dataset
 from models.heads import accuracy
+from models.pictures import Pictures
 from models.runs import Run
 from models.training import Trained, Trainer
 from models.weights import set_state, state_of
@@ -151,6 +152,13 @@ def ship(trainer: Trainer) -> Trained:
     network = trainer.fresh("final")
     set_state(network, state)
     return Trained(network, rest["history"], rest["chosen"])
+
+
+def beside(trainer: Trainer, final: Trained, test: Pictures) -> dict[str, Any]:
+    """What the shipped network does on the test part of the set that kept company."""
+    scores = trainer.answers(final.network, test)
+    truth = np.array([trainer.labels.index(sample.label) for sample in test.dataset.samples])
+    return evaluation.metrics(trainer.labels, truth, scores)
 
 
 def _is_shipped(job: Job, dataset: Dataset) -> bool:

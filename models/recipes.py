@@ -15,6 +15,9 @@ from models.networks import NetworkSpec
 from models.training import Recipe, refit_pays
 
 FACE_LAYOUTS = ("jaffe", "fer2013", "genki4k")
+_EPOCHS = 30
+# Of stages that learn on from a bundle of the same labels: see docs/TRAINING.md.
+_OPEN_STAGES, _TUNED_EPOCHS, _TUNED_AVERAGE, _TUNED_COPIES = 7, 25, 0.98, 16
 _DROPOUT = 0.3  # of the pooled features, where stages before them are trained
 MANY_IMAGES, MANY_COPIES, FEW_COPIES = 2000, 8, 1
 
@@ -40,14 +43,14 @@ class Wishes:
     faces: str = "auto"
     image_size: int | None = None
     span: float | None = None
-    epochs: int = 30
+    epochs: int | None = None
     batch_size: int = 32
     lr: float | None = None
     optimizer: str = "adamw"
     weight_decay: float = 0.01
     label_smoothing: float = 0.05
     mixup: float = 0.0
-    average: float = 0.0
+    average: float | None = None
     copies: int | None = None
     keep: float = 0.7
     patience: int = 8
@@ -83,6 +86,8 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
     init = _init(wishes, faces)
     spec = _network(wishes, init, faces, images)
     taken = _input(wishes, spec, init)
+    tuned = _tuned(wishes, init, labels, images)
+    wishes = replace(wishes, freeze=str(_OPEN_STAGES)) if tuned else wishes
     trainable = _trainable(wishes, init, spec)
     _check_numbers(wishes)
     head = wishes.head or ("lda" if trainable == 0 else "softmax")
@@ -90,20 +95,20 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
     if head == "lda" and trainable != 0:
         raise UsageError("--head lda needs a frozen trunk: add --freeze all, or leave it away.")
     schedule = Schedule(
-        epochs=wishes.epochs,
+        epochs=wishes.epochs or (_TUNED_EPOCHS if tuned else _EPOCHS),
         batch_size=wishes.batch_size,
-        lr=wishes.lr if wishes.lr is not None else _rate(init, trainable),
+        lr=wishes.lr or _rate(init, trainable),
         optimizer=wishes.optimizer,
         weight_decay=wishes.weight_decay,
         label_smoothing=wishes.label_smoothing,
         patience=wishes.patience,
         seed=wishes.seed,
-        average=wishes.average,
+        average=_given(wishes.average, _TUNED_AVERAGE if tuned else 0.0),
         mixup=wishes.mixup,
     )
     prior = _prior(wishes, init, labels, taken, cut) if head == "lda" else None
     refit = refit_pays(images, trainable == 0)
-    copies = _copies(wishes, images)
+    copies = _copies(wishes, images, tuned)
     if wishes.company is not None and trainable == 0:
         raise UsageError(
             "--with shows stages that are trained another set, and all of them are frozen. Add "
@@ -111,8 +116,21 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
         )
     return Recipe(
         spec, taken, init, trainable, head, copies, refit, schedule, prior, wishes.share,
-        wishes.fixed,
+        wishes.fixed or tuned,
     ), cut  # fmt: skip
+
+
+def _tuned(wishes: Wishes, init: Bundle | None, labels: tuple[str, ...], images: int) -> bool:
+    """Whether the last stages of the starting bundle learn on.
+
+    They do, unless told otherwise, where the bundle knows the very labels: a few images of other
+    people then move what it knows a little. How long is settled, since the epoch that is best for
+    one or two inner subjects says little about others.
+    """
+    if init is None or wishes.freeze is not None or wishes.head is not None:
+        return False
+    knows = init.manifest.labels == labels and init.manifest.network["name"] == "mobilenet_face"
+    return wishes.company is not None or (knows and images < MANY_IMAGES)
 
 
 def _cut(wishes: Wishes, init: Bundle | None) -> FaceSpec:
@@ -202,13 +220,19 @@ def _trainable(wishes: Wishes, init: Bundle | None, spec: NetworkSpec) -> int | 
 
 def _rate(init: Bundle | None, trainable: int | None) -> float:
     """Weights that know something already are moved gently."""
-    return 2e-4 if init is not None and trainable != 0 else 1e-3
+    return 3e-4 if init is not None and trainable != 0 else 1e-3
 
 
-def _copies(wishes: Wishes, images: int) -> int:
+def _given(wish: float | None, usual: float) -> float:
+    return usual if wish is None else wish
+
+
+def _copies(wishes: Wishes, images: int, tuned: bool) -> int:
     """Few images are shown often; many are varied enough, and each copy costs a pass."""
     if wishes.copies is not None:
         return wishes.copies
+    if tuned:
+        return _TUNED_COPIES
     return FEW_COPIES if images >= MANY_IMAGES else MANY_COPIES
 
 

@@ -25,6 +25,9 @@ _CHOICES = (
     "Epochs, shrinkage and temperature were chosen inside each fold's training part, on other "
     "subjects where subjects are known."
 )
+_SETTLED = (
+    "The length of training was settled beforehand, and nothing was chosen on the held-out images."
+)
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-_.")
 _SHOWN = 10  # problems told one by one
 
@@ -119,16 +122,20 @@ def write(
     outcome: Outcome | None,
     command: str,
     base: bool = False,
+    aside: dict[str, Any] | None = None,
 ) -> Manifest:
     """Write the bundle `out`; an older one there is replaced once the new one is whole.
 
     With `base` it is one to start other trainings from: nothing is exported, nobody serves it.
+    `aside` is what the network does on the test part of the set that kept company.
 
     Raises:
         ExportError: the export does not agree with the network.
     """
     held, recipe = trainer.pictures, trainer.recipe
-    protocol, metrics = _measured(outcome)
+    protocol, metrics = _measured(outcome, recipe)
+    if aside is not None and trainer.company is not None:
+        metrics = {**metrics, "company": {"set": trainer.company.dataset.name, **aside}}
     with bundle.writing(out) as folder:
         made = _record(held, trainer.company, recipe, final, command)
         exported = None if base else export(final.network, recipe.input, folder)
@@ -203,14 +210,14 @@ def _some(problems: tuple[Problem, ...]) -> list[str]:
     return [*lines, f"… and {more} more"] if more > 0 else lines
 
 
-def _measured(outcome: Outcome | None) -> tuple[dict[str, Any], dict[str, Any]]:
+def _measured(outcome: Outcome | None, recipe: Recipe) -> tuple[dict[str, Any], dict[str, Any]]:
     if outcome is None:
         return {"name": "none"}, {}
     person = {"loso": False, "kfold": True}.get(outcome.protocol)
     protocol = {
         "name": outcome.protocol,
         "same_person_on_both_sides": person,
-        "choices": _CHOICES,
+        "choices": _SETTLED if recipe.fixed else _CHOICES,
         "chosen": outcome.chosen,
     }
     figures = {**outcome.metrics, "per_subject": outcome.subjects}
@@ -221,7 +228,13 @@ def _record(
     held: Pictures, company: Pictures | None, recipe: Recipe, final: Trained, command: str
 ) -> dict[str, Any]:
     init = recipe.init
-    together = {"with": company.dataset.name, "with_images": len(company)} if company else {}
+    together: dict[str, Any] = {}
+    if company is not None:
+        together = {
+            "with": company.dataset.name,
+            "with_images": len(company),
+            "share_of_own": recipe.share,
+        }
     return together | {
         "data": held.dataset.name,
         "layout": held.dataset.layout,

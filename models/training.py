@@ -157,6 +157,14 @@ class Trainer:
         model, inputs = self._trained_part(network)
         return heads.softmax(logits(model, inputs, indices))
 
+    def answers(self, network: Classifier, pictures: Pictures) -> np.ndarray:
+        """What the served network would answer for another set's images; (N, labels)."""
+        images = ImageInputs(pictures, self.recipe.input)
+        work = frozen.Work(images, len(pictures), 0, 0)
+        with self._console.steps(work.crops, "answers") as steps:
+            features = frozen.features(network, work, steps.tick)
+        return heads.softmax(logits(network.head, features, np.arange(len(pictures))))
+
     def best_so_far(self) -> Trained | None:
         """When a fit was broken off: its network in the best state it had; else None."""
         fit = self._fit

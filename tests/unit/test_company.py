@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import crew, datasets, evaluation, experiment, heads, pictures
+from models import crew, datasets, evaluation, experiment, heads, pictures, shipping
 from models.console import Console
 from models.datasets import Dataset
 from models.errors import DataError, HyojoError, UsageError
@@ -55,7 +55,8 @@ def trainer_for(
 def test_company_leaves_its_test_part_at_home_and_must_know_the_same_labels(
     people: Dataset, others: Dataset, tmp_path: Path
 ) -> None:
-    guests = datasets.company(others.root, people)
+    guests, test = datasets.company(others.root, people)
+    assert test is not None and len(test.samples) == 3 * 3
     assert len(guests.samples) == 14 * 3 and {s.part for s in guests.samples} == {"train"}
     fewer = replace(people, labels=("disc", "square"))
     with pytest.raises(DataError, match="need the same labels"):
@@ -65,7 +66,7 @@ def test_company_leaves_its_test_part_at_home_and_must_know_the_same_labels(
 def test_company_fills_the_batches_up_and_its_kept_back_part_is_never_learnt(
     people: Dataset, others: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guests = datasets.company(others.root, people)
+    guests = datasets.company(others.root, people)[0]
     trainer = trainer_for(people, tmp_path / "run", guests, share=0.25)
     fold = evaluation.folds("loso", people, 1)[0]
     seen: dict[int, list[int]] = {0: [], 1: []}
@@ -88,7 +89,7 @@ def test_company_fills_the_batches_up_and_its_kept_back_part_is_never_learnt(
 def test_the_temperature_is_set_on_what_company_kept_back(
     people: Dataset, others: Dataset, tmp_path: Path
 ) -> None:
-    guests = datasets.company(others.root, people)
+    guests = datasets.company(others.root, people)[0]
     trainer = trainer_for(people, tmp_path / "run", guests, epochs=4)
     trained = trainer.train(np.arange(len(people.samples)), "k")
     kept = evaluation.kept_back(guests)[1]
@@ -98,6 +99,27 @@ def test_the_temperature_is_set_on_what_company_kept_back(
     raw = logits(trained.network, inputs, kept) * temperature
     assert temperature == pytest.approx(heads.temperature_for(raw, labels), abs=1e-3)
     assert temperature != 1
+
+
+def test_the_shipped_network_is_judged_on_the_companys_test_part(
+    people: Dataset, others: Dataset, tmp_path: Path
+) -> None:
+    guests, test = datasets.company(others.root, people)
+    assert test is not None
+    trainer = trainer_for(people, tmp_path / "run", guests)
+    final = experiment.ship(trainer)
+    held = pictures.read(test, FaceSpec(wanted=False), trainer.recipe.input.size)
+    figures = experiment.beside(trainer, final, held)
+    inputs = ImageInputs(held, trainer.recipe.input)
+    right = logits(final.network, inputs, np.arange(len(held))).argmax(axis=1)
+    truth = [test.labels.index(sample.label) for sample in test.samples]
+    assert figures["images"] == 9
+    assert figures["accuracy"] == pytest.approx(np.mean(right == truth), abs=1e-4)
+    out = tmp_path / "bundle"
+    made = shipping.write(out, "x", trainer, final, None, "python train.py", aside=figures)
+    assert made.metrics["company"]["accuracy"] == figures["accuracy"]
+    card = (out / "report" / "card.md").read_text()
+    assert "never saw" in card and f"{figures['accuracy']:.1%}" in card
 
 
 def test_company_needs_stages_that_learn(people: Dataset) -> None:
