@@ -150,7 +150,7 @@ def arguments() -> argparse.ArgumentParser:
     steps.add_argument(
         "--epochs",
         type=int,
-        help="at most this many (default: 30, or 25 where stages learn on from a bundle of the "
+        help="at most this many (default: 30, or 15 where stages learn on from a bundle of the "
         "same labels)",
     )
     steps.add_argument(

@@ -17,7 +17,7 @@ from models.training import Recipe, refit_pays
 FACE_LAYOUTS = ("jaffe", "fer2013", "genki4k")
 _EPOCHS = 30
 # Of stages that learn on from a bundle of the same labels: see docs/TRAINING.md.
-_OPEN_STAGES, _TUNED_EPOCHS, _TUNED_AVERAGE, _TUNED_COPIES = 7, 25, 0.98, 16
+_OPEN_STAGES, _TUNED_EPOCHS, _TUNED_AVERAGE, _TUNED_COPIES = 7, 15, 0.98, 16
 _DROPOUT = 0.3  # of the pooled features, where stages before them are trained
 MANY_IMAGES, MANY_COPIES, FEW_COPIES = 2000, 8, 1
 
