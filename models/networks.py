@@ -1,7 +1,8 @@
 """Networks by name: what can be trained, how it is cut into stages, and how it starts.
 
 Every network is a `Classifier`: a trunk of stages, a pooling that may keep some of the place, and a
-linear head. Two trunks are our own (`face_cnn`, `mobilenet_face`); the others are PaddleClas's.
+linear head. Three trunks are our own (`face_cnn`, `gabor`, `mobilenet_face`); the others are
+PaddleClas's.
 """
 
 import difflib
@@ -13,6 +14,7 @@ import numpy as np
 
 from models.errors import UsageError
 from models.framework import paddle
+from models.gabor import Gabor
 
 nn: Any = paddle.nn
 
@@ -61,6 +63,7 @@ class Advice:
 
 
 _FACE_CNN = Advice(96, "gray", (127.5,), (1 / 64.0,))
+_GABOR = Advice(96, "gray", (127.5,), (1 / 64.0,))
 _MOBILENET_FACE = Advice(128, "bgr", (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
 
 
@@ -157,8 +160,11 @@ class MobileNetFace(nn.Layer):  # type: ignore[misc]
 
 OWN: dict[str, tuple[Callable[..., Any], Advice]] = {
     "face_cnn": (FaceCnn, _FACE_CNN),
+    "gabor": (Gabor, _GABOR),
     "mobilenet_face": (MobileNetFace, _MOBILENET_FACE),
 }
+
+DESIGNED = frozenset({"gabor"})  # their trunk's weights are formulas: fresh, it sees already
 
 
 class Classifier(nn.Layer):  # type: ignore[misc]

@@ -8,7 +8,7 @@ from models.errors import UsageError
 from models.framework import paddle
 from models.networks import NetworkSpec, build
 
-OWN = [("face_cnn", 1, 96), ("face_cnn", 3, 40), ("mobilenet_face", 3, 64)]
+OWN = [("face_cnn", 1, 96), ("face_cnn", 3, 40), ("gabor", 1, 96), ("mobilenet_face", 3, 64)]
 PADDLECLAS = [
     ("PPLCNet_x1_0", 64), ("MobileNetV3_small_x1_0", 64), ("ResNet18", 32), ("ResNet50", 32),
     ("InceptionV3", 75), ("DenseNet121", 32), ("EfficientNetB0", 32), ("ShuffleNetV2_x1_0", 32),

@@ -28,7 +28,28 @@ def test_faces_start_from_the_face_bundle_frozen_with_a_closed_formula() -> None
 
 def test_without_the_face_bundle_faces_start_from_nothing(tmp_path: Path) -> None:
     chosen, _ = settled(face_bundle=tmp_path / "none")
-    assert (chosen.init, chosen.network.name, chosen.trainable) == (None, "face_cnn", None)
+    assert (chosen.init, chosen.network.name, chosen.trainable) == (None, "gabor", 0)
+    assert (chosen.head, chosen.network.pool) == ("lda", (6, 6))
+
+
+@pytest.mark.parametrize(
+    ("wishes", "network", "trainable"),
+    [
+        ({}, "gabor", 0),
+        ({"freeze": "all"}, "gabor", 0),
+        ({"head": "lda"}, "gabor", 0),
+        ({"network": "gabor", "freeze": "none"}, "gabor", None),
+        ({"images": 20_000}, "face_cnn", None),  # many faces teach a whole network
+        ({"freeze": "none"}, "face_cnn", None),
+        ({"head": "softmax"}, "face_cnn", None),
+        ({"network": "face_cnn"}, "face_cnn", None),
+    ],
+)
+def test_from_nothing_few_faces_teach_a_head_on_a_designed_trunk(
+    wishes: dict[str, object], network: str, trainable: int | None
+) -> None:
+    chosen, _ = settled(init="none", **wishes)
+    assert (chosen.init, chosen.network.name, chosen.trainable) == (None, network, trainable)
 
 
 def test_whole_images_start_from_nothing() -> None:
@@ -49,7 +70,7 @@ def test_what_is_asked_for_is_taken() -> None:
 
 
 def test_open_weights_from_a_bundle_are_moved_gently() -> None:
-    assert settled(freeze="none")[0].schedule.lr < settled(init="none")[0].schedule.lr
+    assert settled(freeze="none")[0].schedule.lr < settled(network="face_cnn")[0].schedule.lr
 
 
 def test_few_images_are_shown_in_more_copies() -> None:
@@ -59,20 +80,20 @@ def test_few_images_are_shown_in_more_copies() -> None:
 
 
 def test_training_again_on_everything_is_for_small_sets() -> None:
-    assert settled(init="none", images=200)[0].refit
-    assert not settled(init="none", images=20_000)[0].refit
+    assert settled(network="face_cnn", images=200)[0].refit
+    assert not settled(network="face_cnn", images=20_000)[0].refit
     assert settled(images=20_000)[0].refit  # a head alone costs moments
 
 
 @pytest.mark.parametrize(
     ("wishes", "says"),
     [
-        ({"init": "none", "freeze": "all"}, "fresh ones know nothing"),
+        ({"network": "face_cnn", "freeze": "all"}, "fresh ones know nothing"),
         ({"init": str(FACE), "network": "ResNet18"}, "Leave --network away"),
         ({"init": str(FACE), "network": "resnet18"}, "Did you mean ResNet18"),
         ({"freeze": "some"}, "not understood"),
         ({"freeze": "0"}, "not understood"),
-        ({"init": "none", "head": "lda"}, "needs a frozen trunk"),
+        ({"network": "face_cnn", "head": "lda"}, "needs a frozen trunk"),
         ({"epochs": 0}, "--epochs must lie between 1 and"),
         ({"image_size": 2000}, "--image-size must lie between 32 and 1024"),
         ({"lr": -1.0}, "--lr must lie"),
