@@ -239,7 +239,7 @@ def test_a_base_bundle_lends_its_statistics_to_sets_of_the_same_labels_alone(
     assert base.manifest.task == bundle.FEATURES and bundle.GRAPH not in base.manifest.files
     assert bundle.STATISTICS in base.manifest.files
 
-    again = replace(FROZEN, init=str(out))
+    again = replace(FROZEN, init=str(out), freeze="all")
     same = trainer_for(people, again, tmp_path / "same")
     assert same.recipe.prior is not None and same.recipe.prior.share == 0.7
     alone = trainer_for(people, replace(again, keep=0.0), tmp_path / "alone")
