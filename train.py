@@ -318,6 +318,7 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
     if test is not None:
         aside = beside(trainer, final, _read(test, cut, chosen.input.size, console))
     manifest = shipping.write(out, name, trainer, final, outcome, command, options.base, aside)
+    trainer.tidy()
     run.finish("final", {"bundle": str(out), "version": manifest.version})
     return shipping.result(out, manifest, held, run.folder, console.seconds)
 

@@ -150,6 +150,11 @@ class Trainer:
         """Make what all folds share, so that processes of their own find it in the run folder."""
         self._trained_part(self.fresh("prepare"))
 
+    def tidy(self) -> None:
+        """Remove the maps of closed stages: gigabytes that can be made again."""
+        for file in self.run.folder.glob("maps-*.npy"):
+            file.unlink()
+
     def probabilities(self, network: Classifier, indices: np.ndarray) -> np.ndarray:
         """What the served network would answer for these samples, unjittered; (N, labels)."""
         if self.recipe.frozen:
