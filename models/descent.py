@@ -11,7 +11,7 @@ from models.average import Average
 from models.console import Console, duration
 from models.errors import UsageError
 from models.framework import paddle
-from models.heads import accuracy, cross_entropy
+from models.heads import accuracy, cross_entropy, temperature_for
 from models.inputs import Inputs, logits
 from models.runs import Run
 from models.weights import seeded, set_state, state_of
@@ -216,7 +216,8 @@ def _judge(model: Any, task: Task, row: dict[str, float], fit: Fit, epoch: int) 
     if len(task.validation):
         scores = logits(model, task.inputs, task.validation)
         right = task.y[task.validation]
-        loss = cross_entropy(scores, right)
+        # As it would be served, its temperature set: else overconfidence would choose the epoch.
+        loss = cross_entropy(scores / temperature_for(scores, right), right)
         row |= {"val_loss": loss, "val_accuracy": accuracy(scores, right)}
     fit.history.append(row)
     if not np.isfinite(row["loss"]) or not np.isfinite(loss):
