@@ -1,10 +1,12 @@
 """Open choices are settled sensibly, and options that do not go together are told apart."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models import recipes
+from models.datasets import EXPRESSIONS
 from models.errors import BundleError, UsageError
 from models.recipes import Wishes
 
@@ -22,8 +24,23 @@ def test_faces_start_from_the_face_bundle_frozen_with_a_closed_formula() -> None
     chosen, cut = settled()
     assert chosen.init is not None and chosen.init.manifest.name == "face"
     assert (chosen.network.name, chosen.trainable, chosen.head) == ("mobilenet_face", 0, "lda")
-    assert (chosen.input.size, chosen.input.color) == (128, "bgr")
-    assert cut.wanted and cut.span == 2.2
+    assert (chosen.input.size, chosen.input.color) == (96, "bgr")
+    assert cut.wanted and cut.span == 1.9
+
+
+def test_a_bundle_of_the_same_labels_learns_on_for_a_settled_time() -> None:
+    chosen, _ = recipes.recipe(USUAL, True, EXPRESSIONS, 213)
+    assert (chosen.trainable, chosen.head, chosen.fixed) == (7, "softmax", True)
+    assert (chosen.schedule.epochs, chosen.schedule.average, chosen.copies) == (15, 0.98, 16)
+    assert chosen.network.dropout > 0
+    asked = replace(USUAL, epochs=3, average=0.0, copies=2)
+    chosen, _ = recipes.recipe(asked, True, EXPRESSIONS, 213)
+    assert (chosen.schedule.epochs, chosen.schedule.average, chosen.copies) == (3, 0.0, 2)
+    for other in (replace(USUAL, freeze="all"), replace(USUAL, head="lda")):
+        assert recipes.recipe(other, True, EXPRESSIONS, 213)[0].trainable == 0
+    assert recipes.recipe(USUAL, True, EXPRESSIONS, 20_000)[0].trainable == 0  # a set of its own
+    together = replace(USUAL, company=Path("other"))
+    assert recipes.recipe(together, True, EXPRESSIONS, 20_000)[0].trainable == 7
 
 
 def test_without_the_face_bundle_faces_start_from_nothing(tmp_path: Path) -> None:
