@@ -93,10 +93,10 @@ def arguments() -> argparse.ArgumentParser:
     net.add_argument(
         "--network",
         metavar="NAME",
-        help="face_cnn, mobilenet_face, or a PaddleClas network by name such as "
+        help="gabor, face_cnn, mobilenet_face, or a PaddleClas network by name such as "
         "PPLCNet_x1_0, MobileNetV3_small_x1_0, ResNet18, ResNet50, VGG16, VGG19, "
-        "InceptionV3 or DenseNet121 (default: the --init bundle's; else face_cnn "
-        "for faces and PPLCNet_x1_0 for whole images)",
+        "InceptionV3 or DenseNet121 (default: the --init bundle's; else gabor "
+        "for few faces, face_cnn for many, and PPLCNet_x1_0 for whole images)",
     )
     net.add_argument(
         "--init",
