@@ -14,6 +14,24 @@ TEMPERATURES = tuple(float(t) for t in np.geomspace(0.5, 50.0, 40))
 
 
 @dataclass(frozen=True)
+class Search:
+    """What a head on frozen features is chosen from.
+
+    Attributes:
+        shrinkages: tried on the inner folds.
+        stretches: likewise; a copy's variance about the mean of its image's copies counts this
+            many times: more than 1 pays where features move with every shift of the crop.
+    """
+
+    shrinkages: tuple[float, ...]
+    stretches: tuple[float, ...] = (1.0,)
+
+
+LEARNED = Search(SHRINKAGES)  # features of a trunk that was trained
+DESIGNED = Search((*SHRINKAGES, 0.6, 0.8), (1.0, 3.0))  # of one that was calculated
+
+
+@dataclass(frozen=True)
 class Linear:
     """logits = x @ weight + bias; weight (D, classes), bias (classes,)."""
 
@@ -131,6 +149,7 @@ def fit_lda(
     classes: int,
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
     prior: Prior | None = None,
+    search: Search = LEARNED,
 ) -> tuple[Linear, list[dict[str, float]], Statistics]:
     """Choose shrinkage and temperature on inner folds, then fit on everything given.
 
@@ -140,42 +159,46 @@ def fit_lda(
         classes: how many.
         folds: inner (training, validation) index pairs into N; the choice is made on them alone.
         prior: blended in, in every fold alike; it must not have seen what is held out.
+        search: what is tried.
 
     Returns:
         The head; for each shrinkage tried its inner accuracy and loss, the chosen one marked; and
         the statistics that the head was solved from.
     """
 
-    def gather(x: np.ndarray, of: np.ndarray) -> Statistics:
-        statistics = Statistics.of(*_stacked(x, of), classes)
+    def gather(x: np.ndarray, of: np.ndarray, stretch: float) -> Statistics:
+        statistics = Statistics.of(*_stacked(x, of, stretch), classes)
         return statistics.blended(prior.statistics, prior.share) if prior else statistics
 
-    held: dict[float, list[np.ndarray]] = {shrinkage: [] for shrinkage in SHRINKAGES}
-    truth: list[np.ndarray] = []
-    for train, validation in folds:
-        statistics = gather(features[:, train], y[train])
-        truth.append(y[validation])
-        for shrinkage in SHRINKAGES:
-            held[shrinkage].append(statistics.head(shrinkage).logits(features[0, validation]))
-    right = np.concatenate(truth)
+    right = np.concatenate([y[validation] for _, validation in folds])
     tried = []
-    for shrinkage in SHRINKAGES:
-        logits = np.concatenate(held[shrinkage])
-        temperature = temperature_for(logits, right)
-        tried.append({
-            "shrinkage": shrinkage,
-            "temperature": temperature,
-            "val_accuracy": accuracy(logits, right),
-            "val_loss": cross_entropy(logits / temperature, right),
-            "chosen": 0.0,
-        })  # fmt: skip
+    for stretch in search.stretches:
+        held: dict[float, list[np.ndarray]] = {s: [] for s in search.shrinkages}
+        for train, validation in folds:
+            statistics = gather(features[:, train], y[train], stretch)
+            for shrinkage, rows in held.items():
+                rows.append(statistics.head(shrinkage).logits(features[0, validation]))
+        for shrinkage, rows in held.items():
+            logits = np.concatenate(rows)
+            temperature = temperature_for(logits, right)
+            tried.append({
+                "shrinkage": shrinkage,
+                "stretch": stretch,
+                "temperature": temperature,
+                "val_accuracy": accuracy(logits, right),
+                "val_loss": cross_entropy(logits / temperature, right),
+                "chosen": 0.0,
+            })  # fmt: skip
     best = min(tried, key=lambda row: (-row["val_accuracy"], row["val_loss"]))
     best["chosen"] = 1.0
-    statistics = gather(features, y)
+    statistics = gather(features, y, best["stretch"])
     head = statistics.head(best["shrinkage"])
     return head.cooled(best["temperature"]), tried, statistics
 
 
-def _stacked(features: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _stacked(features: np.ndarray, y: np.ndarray, stretch: float) -> tuple[np.ndarray, np.ndarray]:
     views, count, width = features.shape
+    if stretch != 1:
+        middle = features.mean(axis=0)
+        features = middle + (features - middle) * np.float32(np.sqrt(stretch))
     return features.reshape(views * count, width), np.tile(y, views)

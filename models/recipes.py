@@ -12,9 +12,10 @@ from models.faces import FaceSpec
 from models.gabor import GRID
 from models.heads import Prior, Statistics
 from models.networks import NetworkSpec
-from models.training import Recipe, refit_pays
+from models.training import Recipe
 
 FACE_LAYOUTS = ("jaffe", "fer2013", "genki4k")
+_REFIT_BELOW = 2000  # images; with fewer, the validation part is too dear to leave out of the end
 _EPOCHS = 30
 # Of stages that learn on from a bundle of the same labels: see docs/TRAINING.md.
 _OPEN_STAGES, _TUNED_EPOCHS, _TUNED_AVERAGE, _TUNED_COPIES = 7, 15, 0.98, 16
@@ -131,6 +132,11 @@ def _tuned(wishes: Wishes, init: Bundle | None, labels: tuple[str, ...], images:
         return False
     knows = init.manifest.labels == labels and init.manifest.network["name"] == "mobilenet_face"
     return wishes.company is not None or (knows and images < MANY_IMAGES)
+
+
+def refit_pays(images: int, recipe_frozen: bool) -> bool:
+    """Whether to train again on everything once the epoch is known."""
+    return recipe_frozen or images < _REFIT_BELOW
 
 
 def _cut(wishes: Wishes, init: Bundle | None) -> FaceSpec:

@@ -89,6 +89,9 @@ def calibration_plot(truth: np.ndarray, probabilities: np.ndarray, title: str, p
 def curves_plot(history: Sequence[Mapping[str, float]], path: Path) -> None:
     """Loss and accuracy over epochs, or over the shrinkages that were tried."""
     tried = bool(history) and "shrinkage" in history[0]
+    if tried:  # of the stretch that was chosen
+        stretch = next((row.get("stretch") for row in history if row.get("chosen")), None)
+        history = [row for row in history if row.get("stretch") == stretch]
     x = [row["shrinkage"] for row in history] if tried else list(range(1, len(history) + 1))
     figure, (left, right) = _figure(9.0, 3.8, 2)
     for axes, name in ((left, "loss"), (right, "accuracy")):

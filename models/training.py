@@ -19,7 +19,7 @@ from models.descent import Fit, Schedule, Task, descend
 from models.evaluation import inner_folds, kept_back
 from models.framework import paddle
 from models.inputs import FeatureInputs, ImageInputs, Inputs, Joined, MapInputs, logits
-from models.networks import Classifier, NetworkSpec, build, calibrate_batch_norm
+from models.networks import DESIGNED, Classifier, NetworkSpec, build, calibrate_batch_norm
 from models.pictures import Pictures
 from models.runs import Run
 from models.tail import Tail
@@ -29,8 +29,8 @@ _INNER_FOLDS = 10  # one subject each where there are ten or fewer
 _NEW_PACE = 5.0  # of weights that begin fresh among known ones
 _COMPANY_COPIES = 1
 _NOBODY = np.array([], int)
+_TOLD = ("shrinkage", "stretch", "temperature", "val_accuracy")
 _CALIBRATION = 256  # images that give batch norms their first statistics
-_REFIT_BELOW = 2000  # images; with fewer, the validation part is too dear to leave out of the end
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,6 @@ class Recipe:
     def frozen(self) -> bool:
         """Only the head is trained."""
         return self.trainable == 0
-
-
-def refit_pays(images: int, recipe_frozen: bool) -> bool:
-    """Whether to train again on everything once the epoch is known."""
-    return recipe_frozen or images < _REFIT_BELOW
 
 
 @dataclass(frozen=True)
@@ -112,6 +107,9 @@ class Trainer:
         self.recipe = recipe
         self.labels = pictures.dataset.labels
         self.y = _numbers(pictures, self.labels)
+        self._every_y = (
+            self.y if company is None else np.append(self.y, _numbers(company, self.labels))
+        )
         self._guests = self._judges = _NOBODY
         if company is not None:
             learnt, judging = kept_back(company.dataset)
@@ -243,14 +241,17 @@ class Trainer:
             for a, b in self._inner(train, key, _INNER_FOLDS)
         ]
         classes, prior = len(self.labels), self.recipe.prior
-        head, tried, statistics = heads.fit_lda(features, self.y[train], classes, folds, prior)
+        search = heads.DESIGNED if self.recipe.network.name in DESIGNED else heads.LEARNED
+        head, tried, statistics = heads.fit_lda(
+            features, self.y[train], classes, folds, prior, search
+        )
         _set_head(network, head)
         chosen = next(row for row in tried if row["chosen"])
         self._console.say(
             f"{key}  shrinkage {chosen['shrinkage']:g}  inner validation: accuracy "
             f"{chosen['val_accuracy']:.3f}, loss {chosen['val_loss']:.3f}"
         )
-        kept = {name: chosen[name] for name in ("shrinkage", "temperature", "val_accuracy")}
+        kept = {name: chosen[name] for name in _TOLD}
         return Trained(network, tried, kept, statistics)
 
     def _descend_on_features(self, network: Classifier, train: np.ndarray, key: str) -> Trained:
@@ -307,7 +308,7 @@ class Trainer:
         chosen: Fit | None,
     ) -> Fit:
         """One fit; with `chosen` for as long as that one found best."""
-        schedule, y = self.recipe.schedule, self._every_label()
+        schedule, y = self.recipe.schedule, self._every_y
         epochs = chosen.best_epoch if chosen else schedule.epochs
         task = Task(key, inputs, y, train, validation, epochs, self._guests, self.recipe.share)
         fit = self._fit = Fit()
@@ -319,9 +320,6 @@ class Trainer:
         elif len(judges):
             fit.temperature = heads.temperature_for(logits(model, inputs, judges), y[judges])
         return fit
-
-    def _every_label(self) -> np.ndarray:
-        return np.concatenate([_numbers(pictures, self.labels) for pictures in self._sets])
 
 
 def _cool(network: Classifier, temperature: float) -> None:

@@ -103,3 +103,19 @@ def test_statistics_are_stored_in_half_the_room_and_come_back() -> None:
 
 def _first(set_: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return set_[0][0], set_[1]
+
+
+def test_stretching_widens_the_spread_of_copies_about_their_image_alone() -> None:
+    draw = np.random.default_rng(4)
+    images, shifts = draw.normal(0, 1, (1, 90, 3)), draw.normal(0, 1, (5, 90, 3))
+    shifts -= shifts.mean(axis=0)  # so that an image's mean is the image
+    shifts[..., 1:] = 0  # only the first feature moves with the crop
+    x, y = (images + shifts).astype(np.float32), np.arange(90) % CLASSES
+    found = [
+        heads.fit_lda(x, y, CLASSES, thirds(len(y)), None, heads.Search((0.1,), (stretch,)))[2]
+        for stretch in (1.0, 3.0)
+    ]
+    assert np.allclose(found[0].centres, found[1].centres, atol=1e-5)
+    more = np.diag(found[1].within) - np.diag(found[0].within)
+    assert np.isclose(more[0], 2 * (shifts[..., 0] ** 2).mean(), rtol=0.01)
+    assert np.abs(more[1:]).max() < 1e-5
