@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -95,8 +96,17 @@ def _begin(pictures: Pictures, recipe: Recipe, folder: Path, company: Pictures |
     global _trainer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     run = Run.existing(folder)
     _trainer = Trainer(pictures, recipe, run, Console(live=False), company)
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed gives no orders any more, and nobody would take the answers."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(job: Job) -> tuple[str, Mapping[str, Any]]:
