@@ -146,7 +146,7 @@ def _limits(manifest: Manifest) -> str:
     if weak:
         told = " and ".join(f"{label} ({recall:.0%} found)" for recall, label in weak)
         lines.append(f"- It fails most often on {told}.")
-    if len(manifest.training["subjects"]) in range(1, 100):
+    if len(manifest.training["subjects"]) in range(1, 100) and "with" not in manifest.training:
         lines.append(
             f"- {len(manifest.training['subjects'])} people are few. How well it does on other "
             "ages, skins, light and cameras was not measured."
