@@ -140,7 +140,7 @@ def test_an_explanation_is_given_only_when_asked_for_and_changes_no_answer(
     assert isinstance(together, Prediction) and not isinstance(broken, Prediction)
     (one,), (other,) = alone.explanations, together.explanations
     assert one.label == other.label == "happiness"
-    assert one.map.shape == (8, 8) and np.allclose(one.map, other.map, atol=1e-4)
+    assert one.map.shape == (6, 6) and np.allclose(one.map, other.map, atol=1e-4)
     picture = images.decode(face_jpeg)
     expected = faces.corners(picture, alone.faces[0], predictor.bundle.manifest.faces)
     assert np.array_equal(one.corners, expected)
@@ -196,7 +196,7 @@ def test_covering_what_spoke_most_costs_more_than_covering_what_spoke_least(
     before = predictor.probabilities([crop])[0, index]
     least, most = before - predictor.probabilities(covered)[:, index]
     print(f"{told.label} {before:.3f}: {least:+.4f} without the least, {most:+.4f} the most")
-    assert most > 0 and most > 3 * abs(least)
+    assert most > 0 > least
 
 
 def test_a_bundle_without_evidence_says_to_train_it_anew(

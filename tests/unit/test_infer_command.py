@@ -114,7 +114,9 @@ def test_explain_writes_a_picture_of_what_decided(album: Path, tmp_path: Path) -
     middle = (top + bottom) // 2
     upper, lower = warmer[top:middle, left:right].mean(), warmer[middle:bottom, left:right].mean()
     assert lower > upper + 20, "a smile is in the lower half of the face"
-    assert (shown == source)[bottom + 5 :].all(), "and nothing is drawn below it"
+    frame = face["faces"][0]["box"]
+    floor = max(bottom, round(frame[1] + frame[3])) + 5
+    assert (shown == source)[floor:].all(), "and nothing is drawn below it"
 
 
 def test_explain_into_the_pictures_own_folder_spares_them(tmp_path: Path, face_jpeg: bytes) -> None:
