@@ -5,20 +5,17 @@ the trunk gives a map, the export computes them that way round and answers each 
 (class activation maps: Zhou et al., Learning Deep Features for Discriminative Localization, 2016).
 """
 
-import contextlib
-import io
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models import engine, graphs
 from models.bundle import GRAPH, PARAMETERS, InputSpec
 from models.errors import HyojoError
 from models.framework import paddle
-from models.networks import Classifier, build, fold_batch_norm
-from models.weights import set_state, state_of
+from models.networks import Classifier
 
 nn: Any = paddle.nn
 
@@ -99,21 +96,14 @@ def export(network: Classifier, spec: InputSpec, folder: Path) -> Exported:
     Raises:
         ExportError: a probability differs by more than `TOLERANCE`.
     """
-    classes = int(network.head.weight.shape[1])
-    twin = build(network.spec, classes, spec.channels, spec.size)
-    set_state(twin, state_of(network))
-    fold_batch_norm(twin)
-    twin.eval()
+    twin = graphs.folded(network, spec)
     with paddle.no_grad():
         blank = paddle.zeros([1, spec.channels, spec.size, spec.size])
         places = [int(side) for side in twin.trunk(blank).shape[2:]]
     with paddle.utils.unique_name.guard("export_"):  # no name that the twin's parameters have
         wrapped = _Explained(twin, *places) if places else _Probabilities(twin)
     wrapped.eval()
-    shape = paddle.static.InputSpec([None, spec.channels, spec.size, spec.size], "float32", "x")
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        paddle.jit.save(wrapped, str(folder / "inference"), input_spec=[shape])
+    graphs.save(wrapped, spec, folder / Path(GRAPH).stem)
     return Exported(_compare(network, spec, folder), bool(places))
 
 
@@ -138,10 +128,7 @@ def _compare(network: Classifier, spec: InputSpec, folder: Path) -> float:
     network.eval()
     with paddle.no_grad():
         ours = nn.functional.softmax(network(paddle.to_tensor(x)), axis=-1).numpy()
-    config = paddle.inference.Config(str(folder / GRAPH), str(folder / PARAMETERS))
-    config.disable_glog_info()
-    config.set_cpu_math_library_num_threads(1)
-    predictor = paddle.inference.create_predictor(config)
+    predictor = engine.opened(folder / GRAPH, folder / PARAMETERS)
     predictor.get_input_handle(predictor.get_input_names()[0]).copy_from_cpu(x)
     predictor.run()
     theirs = predictor.get_output_handle(predictor.get_output_names()[0]).copy_to_cpu()

@@ -5,26 +5,26 @@ Inference, several times as fast as the network that trains does. Maps go to a f
 where the last closed stage is clipped at 6, half floats elsewhere), pooled features stay in memory.
 """
 
-import contextlib
-import io
 import os
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models import engine, graphs
+from models.export import ExportError
 from models.framework import paddle
 from models.inputs import FeatureInputs, ImageInputs, MapInputs
-from models.networks import Classifier, build, fold_batch_norm
-from models.weights import set_state, state_of
+from models.networks import Classifier
 
 nn: Any = paddle.nn
 _BATCH = 8  # images a call: the fastest on one core
 _CLIP = 6.0  # of ReLU6
+_COMPARED = 4  # crops on which engine and network are compared
+_TOLERANCE = 1e-4  # of the largest value
 _open: Any = np.lib.format.open_memmap  # NumPy gives it no types
 
 
@@ -141,8 +141,9 @@ def in_turn(network: Classifier) -> bool:
 
 
 def _clipped(stage: Any) -> bool:
-    last: Sequence[Any] = [layer for layer in stage.sublayers(include_self=True)]
-    rectifiers = [layer for layer in last if isinstance(layer, nn.ReLU | nn.ReLU6)]
+    """Whether the stage's last rectifier, and so what it gives, ends at 6."""
+    kinds = (nn.ReLU, nn.ReLU6)
+    rectifiers = [layer for layer in stage.sublayers(include_self=True) if isinstance(layer, kinds)]
     return bool(rectifiers) and isinstance(rectifiers[-1], nn.ReLU6)
 
 
@@ -150,23 +151,12 @@ def _engine(
     network: Classifier, stages: int | None, images: ImageInputs
 ) -> Callable[[np.ndarray], np.ndarray]:
     """The closed stages as a function of a batch of at most `_BATCH` tensors."""
-    spec = images.spec
-    classes = int(network.head.weight.shape[1])
-    twin = build(network.spec, classes, spec.channels, spec.size)
-    set_state(twin, state_of(network))
-    fold_batch_norm(twin)
-    closed = _Closed(twin, stages)
+    closed = _Closed(graphs.folded(network, images.spec), stages)
     closed.eval()
-    shape = paddle.static.InputSpec([None, spec.channels, spec.size, spec.size], "float32", "x")
     with tempfile.TemporaryDirectory(prefix="hyojo-") as folder:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            paddle.jit.save(closed, f"{folder}/closed", input_spec=[shape])
-        config = paddle.inference.Config(f"{folder}/closed.json", f"{folder}/closed.pdiparams")
-        config.disable_glog_info()
-        config.set_cpu_math_library_num_threads(1)
-        config.enable_mkldnn()
-        predictor = paddle.inference.create_predictor(config)
+        path = Path(folder) / "closed"
+        graphs.save(closed, images.spec, path)
+        predictor = engine.opened(path.with_suffix(".json"), path.with_suffix(".pdiparams"))
     source = predictor.get_input_handle(predictor.get_input_names()[0])
     answer = predictor.get_output_handle(predictor.get_output_names()[0])
 
@@ -177,4 +167,24 @@ def _engine(
         predictor.run()
         return np.asarray(answer.copy_to_cpu())[: len(x)]
 
+    _compare(_Closed(network, stages), run, images)
     return run
+
+
+def _compare(closed: Any, run: Callable[[np.ndarray], np.ndarray], images: ImageInputs) -> None:
+    """A fused operator of the engine's may err; a few crops of the set show it.
+
+    Raises:
+        ExportError: the engine gives other maps than the network.
+    """
+    x = images.plain(np.arange(min(_COMPARED, images.count)))
+    closed.eval()
+    with paddle.no_grad():
+        ours = closed(paddle.to_tensor(x)).numpy()
+    difference = float(np.abs(ours - run(x)).max() / max(1.0, float(np.abs(ours).max())))
+    if not difference <= _TOLERANCE:
+        raise ExportError(
+            f"The closed stages give other values in Paddle Inference than in training (by "
+            f"{difference:.1e} of the largest; at most {_TOLERANCE:.0e} is right), so nothing was "
+            "trained. Train with --freeze none, or another --network, and report this one."
+        )

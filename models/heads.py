@@ -151,7 +151,7 @@ def fit_lda(
     prior: Prior | None = None,
     search: Search = LEARNED,
 ) -> tuple[Linear, list[dict[str, float]], Statistics]:
-    """Choose shrinkage and temperature on inner folds, then fit on everything given.
+    """Choose shrinkage, stretch and temperature on inner folds, then fit on everything given.
 
     Args:
         features: (1 + copies, N, D); row 0 is the image itself, the others are jittered copies.
@@ -162,8 +162,8 @@ def fit_lda(
         search: what is tried.
 
     Returns:
-        The head; for each shrinkage tried its inner accuracy and loss, the chosen one marked; and
-        the statistics that the head was solved from.
+        The head; for each shrinkage and stretch tried its inner accuracy and loss, the chosen pair
+        marked; and the statistics that the head was solved from.
     """
 
     def gather(x: np.ndarray, of: np.ndarray, stretch: float) -> Statistics:

@@ -35,6 +35,7 @@ class ImageInputs:
     def __init__(self, pictures: Pictures, spec: InputSpec, wild: bool = False) -> None:
         self._pictures = pictures
         self.spec = spec
+        self.count = len(pictures)
         self._wild = wild
 
     def plain(self, indices: np.ndarray) -> np.ndarray:

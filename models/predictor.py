@@ -16,13 +16,12 @@ os.environ.setdefault("FLAGS_eager_delete_tensor_gb", "-1")
 
 import numpy as np
 
+from models import engine, images
 from models import faces as face_cutter
-from models import images
 from models.bundle import GRAPH, PARAMETERS, Bundle
 from models.errors import BundleError, ImageError, UsageError
 from models.explain import Explanation, contrast, unexplained
 from models.faces import Face
-from models.framework import paddle
 
 FacesMode = Literal["auto", "all", "largest", "whole"]
 FACES_MODES: tuple[FacesMode, ...] = ("auto", "all", "largest", "whole")
@@ -248,16 +247,8 @@ class _Look:
 
 
 def _load(bundle: Bundle) -> Any:
-    config = paddle.inference.Config(str(bundle.file(GRAPH)), str(bundle.file(PARAMETERS)))
-    config.disable_gpu()
-    config.disable_glog_info()
-    config.set_cpu_math_library_num_threads(1)
-    config.enable_mkldnn()
-    config.enable_new_ir(True)
-    config.enable_new_executor()
-    config.enable_memory_optim()
     try:
-        return paddle.inference.create_predictor(config)
+        return engine.opened(bundle.file(GRAPH), bundle.file(PARAMETERS))
     except Exception as error:
         raise _unfit(bundle, str(error).strip().split("\n")[-1][:200]) from None
 

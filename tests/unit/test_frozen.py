@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import bundle, frozen, pictures, weights
+from models import bundle, frozen, graphs, pictures, weights
 from models.bundle import InputSpec
+from models.export import ExportError
 from models.faces import FaceSpec
 from models.framework import paddle
 from models.inputs import ImageInputs, Joined, MapInputs
@@ -72,6 +73,23 @@ def test_maps_and_tail_together_are_the_network(
         whole = network(paddle.to_tensor(images.plain(every))).numpy()
     assert np.abs(ours - whole).max() < 0.02 * np.abs(whole).max()  # what a byte a value costs
     assert {id(p) for p in tail.parameters()} < {id(p) for p in network.parameters()}
+
+
+def test_an_engine_that_errs_is_told_before_anything_is_trained(
+    images: ImageInputs, network: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folded = graphs.folded
+
+    def wrong(network: Classifier, spec: InputSpec) -> Classifier:
+        twin = folded(network, spec)
+        bias = twin.stages()[0].conv.bias
+        bias.set_value(bias + 0.5)
+        return twin
+
+    monkeypatch.setattr(graphs, "folded", wrong)
+    with pytest.raises(ExportError, match="--freeze none"):
+        frozen.maps(network, 4, work(images), tmp_path / "maps.npy", lambda count: None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_maps_that_are_there_are_not_made_again(
