@@ -40,3 +40,12 @@ def png_of(width: int, height: int, rows: bytes = b"") -> bytes:
 def bomb(side: int = 12_000) -> bytes:
     """A true picture of side x side white pixels in a few hundred kilobytes."""
     return saved(Image.new("1", (side, side), 1), "PNG")
+
+
+def two_faces(face: bytes) -> bytes:
+    """A PNG of 440 x 220 pixels: the example's face at the left, and smaller at the right."""
+    one = Image.open(io.BytesIO(face)).crop((120, 0, 340, 220))
+    both = Image.new("RGB", (440, 220))
+    both.paste(one, (0, 0))
+    both.paste(one.resize((150, 150)), (240, 40))
+    return saved(both, "PNG")

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.pictures import two_faces
+
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path(os.environ.get("HYOJO_TEST_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = (
@@ -171,9 +173,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, example: Path) -> dict[st
     hills[:180] = (150, 190, 230)
     for x in range(400):
         hills[180 - int(30 * np.sin(x / 50)) :, x] = (90, 140 + x % 7, 80)
-    two = Image.new("RGB", (1000, 400), (200, 200, 200))
-    two.paste(face.crop((100, 0, 356, 256)).resize((400, 400)), (0, 0))
-    two.paste(face.crop((100, 0, 356, 256)).resize((300, 300)), (600, 60))
+    two = Image.open(io.BytesIO(two_faces(example.read_bytes()))).convert("RGB")
     made = {
         "no-face.png": Image.fromarray(hills),
         "wide.png": face.crop((0, 0, 512, 300)),

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.conftest import PROJECT, Launcher, is_ready
 from tests.contract.conftest import Api, assert_problem, without_times
+from tests.pictures import two_faces
 
 
 def test_all_forms_explain_alike(api: Api, face_jpeg: bytes) -> None:
@@ -55,13 +56,7 @@ def test_the_map_says_how_much_each_place_spoke_for_the_label(api: Api, face_jpe
 def test_each_face_of_each_image_has_its_own(
     api: Api, face_jpeg: bytes, landscape_png: bytes
 ) -> None:
-    one = Image.open(io.BytesIO(face_jpeg)).crop((120, 0, 340, 220))
-    both = Image.new("RGB", (440, 220))
-    both.paste(one, (0, 0))
-    both.paste(one.resize((150, 150)), (240, 40))
-    out = io.BytesIO()
-    both.save(out, "PNG")
-    images = (landscape_png, out.getvalue(), b"junk")
+    images = (landscape_png, two_faces(face_jpeg), b"junk")
     none, two, bad = without_times(api.form(*images, query="?explain=true"))["results"]
     assert none["faces"] == [] and bad["error"]["code"] == "unsupported_image"
     centres = [np.mean(face["explanation"]["corners"], axis=0).tolist() for face in two["faces"]]

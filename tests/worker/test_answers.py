@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from service.protocol import ClassifyReply, ErrorReply, Explanation, FacesMode
+from tests.pictures import two_faces
 from tests.worker.conftest import WarmWorker
 
 EMOTIONS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
@@ -81,21 +82,12 @@ def test_every_way_to_look_for_faces_answers(
 def test_two_faces_are_told_apart_and_largest_keeps_one(
     worker: WarmWorker, face_jpeg: bytes
 ) -> None:
-    import io
-
-    from PIL import Image
-
-    one = Image.open(io.BytesIO(face_jpeg)).crop((120, 0, 340, 220))
-    both = Image.new("RGB", (440, 220))
-    both.paste(one, (0, 0))
-    both.paste(one.resize((150, 150)), (240, 40))
-    out = io.BytesIO()
-    both.save(out, "PNG")
-    reply = worker.client.classify(out.getvalue())
+    both = two_faces(face_jpeg)
+    reply = worker.client.classify(both)
     assert isinstance(reply, ClassifyReply)
     areas = [face.box[2] * face.box[3] for face in reply.results[0].faces]
     assert len(areas) == 2 and areas[0] > areas[1], "largest first"
-    reply = worker.client.classify(out.getvalue(), faces="largest")
+    reply = worker.client.classify(both, faces="largest")
     assert isinstance(reply, ClassifyReply)
     assert len(reply.results[0].faces) == 1
 
