@@ -197,15 +197,18 @@ class Classifier(nn.Layer):  # type: ignore[misc]
         """The trunk in stages, the ones nearest the image first; the head is not among them."""
         return list(getattr(self.trunk, "stages", None) or self.trunk.children())
 
+    def closed(self, trainable: int | None) -> int:
+        """How many first stages are closed where the last `trainable` are open; None opens all."""
+        return 0 if trainable is None else max(0, len(self.stages()) - trainable)
+
     def freeze(self, trainable: int | None) -> None:
         """Keep only the head and the last `trainable` stages open; None opens everything.
 
         A closed stage also keeps its batch-norm statistics, so it stays in evaluation mode.
         """
-        stages = self.stages()
-        closed = stages[: len(stages) - trainable] if trainable is not None else []
-        for stage in stages:
-            stage.frozen = any(stage is other for other in closed)
+        closed = self.closed(trainable)
+        for number, stage in enumerate(self.stages()):
+            stage.frozen = number < closed
             for parameter in stage.parameters():
                 parameter.stop_gradient = stage.frozen
 

@@ -99,6 +99,16 @@ def test_freezing_leaves_only_the_head_and_the_last_stages_open() -> None:
     assert not any(p.stop_gradient for p in network.parameters())
 
 
+@pytest.mark.parametrize("trainable", [4, 7, 99])
+def test_opening_more_stages_than_there_are_opens_all(trainable: int) -> None:
+    network = build(NetworkSpec("face_cnn"), 3, 1, 32)
+    assert len(network.stages()) == 4
+    network.freeze(1)
+    network.freeze(trainable)
+    assert not any(p.stop_gradient for p in network.parameters())
+    assert network.closed(trainable) == 0
+
+
 def test_pooling_two_by_one_keeps_top_and_bottom_apart() -> None:
     network = build(NetworkSpec("face_cnn", pool=(2, 1)), 2, 1, 64)
     assert network.head.weight.shape[0] == 2 * network.trunk.width
