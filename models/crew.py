@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from models.console import Console
 from models.errors import HyojoError
 from models.pictures import Pictures
 from models.runs import Run
-from models.training import Recipe, Trainer
+from models.training import Recipe, Trained, Trainer
 
 _trainer: Trainer | None = None  # of this process, where it is one of a crew
 
@@ -38,11 +38,71 @@ class Job:
     test: np.ndarray
 
 
-def answered(trainer: Trainer, job: Job) -> tuple[dict[str, Any], Any]:
+Keeper = Callable[[Trainer, Job, Trained], None]
+
+
+def answered(trainer: Trainer, job: Job) -> tuple[dict[str, Any], Trained]:
     """Train one fold; what the run folder keeps of it, and the trained network."""
-    trained = trainer.train(job.train, job.key)
+    trained = learnt(trainer, job.train, job.key)
     scores = trainer.probabilities(trained.network, job.test)
     return {"probabilities": scores.tolist(), "chosen": dict(trained.chosen)}, trained
+
+
+def learnt(trainer: Trainer, train: np.ndarray, key: str) -> Trained:
+    """Train on the samples `train`; where the recipe wants teachers, they are trained first.
+
+    A teacher is asked only about images it has not learnt from (cross-fitting), so that it
+    repeats no wrong label by heart. Where the epoch is chosen, teachers have seen the images it is
+    chosen on; held-out images nobody has.
+    """
+    if not trainer.recipe.distil:
+        return trainer.train(train, key)
+    jobs = [
+        Job(f"{key}/teacher-{number}", learns, asked)
+        for number, (learns, asked) in enumerate(trainer.teaching(train, key))
+    ]
+    opinions = np.zeros((len(trainer.pictures), len(trainer.labels)))
+    for job, result in results(trainer.teacher(), jobs):
+        opinions[job.test] = result["probabilities"]
+    return trainer.train(train, key, opinions)
+
+
+def results(
+    trainer: Trainer, jobs: list[Job], keep: Keeper | None = None
+) -> Iterator[tuple[Job, Mapping[str, Any]]]:
+    """Every job with what the run folder keeps of it; those it holds already are taken from it.
+
+    Args:
+        trainer: trains each.
+        jobs: which.
+        keep: is shown each network that is trained in this process.
+    """
+    missing = []
+    for job in jobs:
+        kept = trainer.run.done(job.key)
+        if kept is None:
+            missing.append(job)
+        else:
+            yield job, kept
+    for job, result in _made(trainer, missing, keep):
+        trainer.run.finish(job.key, result)
+        yield job, result
+
+
+def _made(
+    trainer: Trainer, jobs: list[Job], keep: Keeper | None
+) -> Iterator[tuple[Job, Mapping[str, Any]]]:
+    processes = size(trainer, len(jobs))
+    if processes > 1:
+        by_key = {job.key: job for job in jobs}
+        for key, result in in_processes(trainer, jobs, processes):
+            yield by_key[key], result
+    else:
+        for job in jobs:
+            result, trained = answered(trainer, job)
+            if keep:
+                keep(trainer, job, trained)
+            yield job, result
 
 
 def size(trainer: Trainer, jobs: int) -> int:
@@ -50,6 +110,8 @@ def size(trainer: Trainer, jobs: int) -> int:
 
     Heads on frozen features take a moment, and share the features.
     """
+    if _trainer is not None:
+        return 1  # a process of a crew starts no other
     cores = len(os.sched_getaffinity(0))
     return 1 if trainer.recipe.frozen else max(1, min(cores, jobs))
 

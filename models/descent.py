@@ -17,6 +17,7 @@ from models.runs import Run
 from models.weights import seeded, set_state, state_of
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
+_OPINION = 0.5  # of what is learnt, where others' opinions stand beside the labels
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class Task:
         stop_after: epochs to run at most (the schedule may be longer).
         company: indices of another set's images that fill up each batch; may be empty.
         share: of a batch that is `train`'s own where there is company.
+        classes: how many labels there are.
+        opinions: (up to len(y), classes), what others say of each image, nought where nobody says
+            anything; half of what is learnt. None where only the labels are.
     """
 
     key: str
@@ -80,8 +84,20 @@ class Task:
     train: np.ndarray
     validation: np.ndarray
     stop_after: int
+    classes: int
     company: np.ndarray = field(default_factory=lambda: np.array([], int))
     share: float = 1.0
+    opinions: np.ndarray | None = None
+
+    def targets(self, smoothing: float, classes: int) -> np.ndarray:
+        """Probabilities to learn, (len(y), classes): smoothed labels, and others' opinions."""
+        wanted = np.full((len(self.y), classes), smoothing / classes, np.float32)
+        wanted[np.arange(len(self.y)), self.y] += 1 - smoothing
+        if self.opinions is not None:
+            spoken = np.flatnonzero(self.opinions.sum(axis=1) > 0)
+            wanted[spoken] *= 1 - _OPINION
+            wanted[spoken] += _OPINION * self.opinions[spoken]
+        return wanted
 
 
 def optimizer_for(name: str, parameters: list[Any], schedule: Schedule) -> Any:
@@ -160,6 +176,7 @@ def _epoch(
     order = draw.permutation(task.train)
     own = max(2, round(schedule.batch_size * task.share)) if len(task.company) else 0
     batches = _batches(order, own or schedule.batch_size)
+    targets = task.targets(schedule.label_smoothing, task.classes)
     model.train()
     total = right = 0.0
     seen = 0
@@ -170,7 +187,7 @@ def _epoch(
         if own:
             guests = draw.choice(task.company, max(0, schedule.batch_size - len(batch)))
             batch = np.concatenate([batch, guests])
-        out, loss = _loss(model, task.inputs.drawn(batch, key), task.y[batch], schedule, draw)
+        out, loss = _loss(model, task.inputs.drawn(batch, key), targets[batch], schedule, draw)
         loss.backward()
         optimizer.step()
         optimizer.clear_grad()
@@ -183,18 +200,14 @@ def _epoch(
 
 
 def _loss(
-    model: Any, x: np.ndarray, y: np.ndarray, schedule: Schedule, draw: np.random.Generator
+    model: Any, x: np.ndarray, wanted: np.ndarray, schedule: Schedule, draw: np.random.Generator
 ) -> tuple[Any, Any]:
-    """Logits of a batch, and the cross-entropy with its smoothed and mixed labels."""
-    share, other = 1.0, np.arange(len(y))
+    """Logits of a batch, and the cross-entropy with what is wanted, both mixed if so scheduled."""
     if schedule.mixup:
-        share, other = float(draw.beta(schedule.mixup, schedule.mixup)), draw.permutation(len(y))
+        share, other = draw.beta(schedule.mixup, schedule.mixup), draw.permutation(len(x))
         x = np.float32(share) * x + np.float32(1 - share) * x[other]
+        wanted = np.float32(share) * wanted + np.float32(1 - share) * wanted[other]
     out = model(paddle.to_tensor(x))
-    wanted = np.full(out.shape, schedule.label_smoothing / out.shape[1], np.float32)
-    rows, rest = np.arange(len(y)), 1 - schedule.label_smoothing
-    wanted[rows, y] += share * rest
-    wanted[rows, y[other]] += (1 - share) * rest
     functional = paddle.nn.functional
     return out, functional.cross_entropy(out, paddle.to_tensor(wanted), soft_label=True)
 

@@ -9,10 +9,8 @@ import numpy as np
 from models import crew, evaluation
 from models.console import Console
 from models.crew import Job
-from models.datasets import Dataset
 from models.heads import accuracy
 from models.pictures import Pictures
-from models.runs import Run
 from models.training import Trained, Trainer
 from models.weights import set_state, state_of
 
@@ -57,7 +55,7 @@ def evaluate_seeds(trainer: Trainer, protocol: str, seeds: int, console: Console
     outcomes = []
     for seed in range(first, first + seeds):
         mark = f"/seed-{seed}" if seed > first else ""
-        outcome = evaluate(trainer.with_seed(seed), protocol, trainer.run, console, mark)
+        outcome = evaluate(trainer.with_seed(seed), protocol, console, mark)
         if seeds > 1:
             figures = outcome.metrics
             console.say(
@@ -69,15 +67,12 @@ def evaluate_seeds(trainer: Trainer, protocol: str, seeds: int, console: Console
     return replace(outcomes[0][1], seeds=several)
 
 
-def evaluate(
-    trainer: Trainer, protocol: str, run: Run, console: Console, mark: str = ""
-) -> Outcome:
+def evaluate(trainer: Trainer, protocol: str, console: Console, mark: str = "") -> Outcome:
     """Run every fold of a protocol; folds that the run folder holds already are taken from it.
 
     Args:
         trainer: trains each fold.
         protocol: its name.
-        run: where finished folds are kept.
         console: what is said.
         mark: ends the folds' names in the run folder, where several seeds share it.
 
@@ -87,37 +82,26 @@ def evaluate(
     dataset = trainer.pictures.dataset
     folds = evaluation.folds(protocol, dataset, trainer.recipe.schedule.seed)
     jobs = [Job(f"{protocol}/{fold.name}{mark}", fold.train, fold.test) for fold in folds]
-    missing = [job for job in jobs if run.done(job.key) is None]
-    said = [job for job in jobs if job not in missing]
-    for job in said:
-        _tell(trainer, job, run, len(jobs), console)
-    processes = crew.size(trainer, len(missing))
-    if processes > 1 and len(missing) > 1:
-        console.say(f"{len(missing)} folds in {processes} processes")
-        by_key = {job.key: job for job in missing}
-        for key, result in crew.in_processes(trainer, missing, processes):
-            run.finish(key, result)
-            _tell(trainer, by_key[key], run, len(jobs), console)
-    else:
-        for job in missing:
-            result, trained = crew.answered(trainer, job)
-            if _is_shipped(job, dataset) and not trainer.recipe.frozen:
-                kept = {"history": trained.history, "chosen": dict(trained.chosen)}
-                run.save(_SHIPPED, state_of(trained.network), kept)
-            run.finish(job.key, result)
-            _tell(trainer, job, run, len(jobs), console)
-    results = [run.done(job.key) or {} for job in jobs]
+    given = {}
+    for job, result in crew.results(trainer, jobs, _keep):
+        given[job.key] = result
+        right = accuracy(np.array(result["probabilities"]), trainer.y[job.test])
+        console.say(
+            f"{job.key}  one of {len(jobs)} folds  held out: {len(job.test)} images, "
+            f"accuracy {right:.3f}"
+        )
+    results = [given[job.key] for job in jobs]
     chosen = {fold.name: result["chosen"] for fold, result in zip(folds, results, strict=True)}
     scores = np.concatenate([np.array(result["probabilities"]) for result in results])
     return _pooled(trainer, protocol, np.concatenate([fold.test for fold in folds]), scores, chosen)
 
 
-def _tell(trainer: Trainer, job: Job, run: Run, count: int, console: Console) -> None:
-    scores = np.array((run.done(job.key) or {})["probabilities"])
-    right = accuracy(scores, trainer.y[job.test])
-    console.say(
-        f"{job.key}  one of {count} folds  held out: {len(job.test)} images, accuracy {right:.3f}"
-    )
+def _keep(trainer: Trainer, job: Job, trained: Trained) -> None:
+    """The network of a fold that was trained on all that the shipped one may see is that one."""
+    everything = evaluation.trainable(trainer.pictures.dataset)
+    if not trainer.recipe.frozen and np.array_equal(np.sort(job.train), everything):
+        kept = {"history": trained.history, "chosen": dict(trained.chosen)}
+        trainer.run.save(_SHIPPED, state_of(trained.network), kept)
 
 
 def spread(outcomes: Sequence[tuple[int, Outcome]]) -> dict[str, Any]:
@@ -147,7 +131,7 @@ def ship(trainer: Trainer) -> Trained:
     """
     kept = trainer.run.restore(_SHIPPED)
     if kept is None:  # a head on frozen features takes a moment, and is always fitted again
-        return trainer.train(evaluation.trainable(trainer.pictures.dataset), "final")
+        return crew.learnt(trainer, evaluation.trainable(trainer.pictures.dataset), "final")
     state, rest = kept
     network = trainer.fresh("final")
     set_state(network, state)
@@ -159,10 +143,6 @@ def beside(trainer: Trainer, final: Trained, test: Pictures) -> dict[str, Any]:
     scores = trainer.answers(final.network, test)
     truth = np.array([trainer.labels.index(sample.label) for sample in test.dataset.samples])
     return evaluation.metrics(trainer.labels, truth, scores)
-
-
-def _is_shipped(job: Job, dataset: Dataset) -> bool:
-    return np.array_equal(np.sort(job.train), evaluation.trainable(dataset))
 
 
 def _pooled(

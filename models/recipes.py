@@ -31,6 +31,7 @@ class Wishes:
         init: `auto`, `none` or a bundle's folder.
         keep: share of the starting bundle's head that stays where its labels are the same.
         company: folder of another set of the same labels that trained stages see too.
+        distil: how many networks are trained first, to say what they think of each image.
         share: of each batch that is the set's own where there is company.
         fixed: train for exactly `epochs`.
         freeze: `none`, `all`, or a number of last stages that stay open.
@@ -57,6 +58,7 @@ class Wishes:
     patience: int = 8
     share: float = 0.5
     fixed: bool = False
+    distil: int = 0
     company: Path | None = None
     seed: int = 1
     face_bundle: Path = Path("params/face")
@@ -95,6 +97,11 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
     cut = _cut(wishes, init) if faces else FaceSpec(wanted=False)
     if head == "lda" and trainable != 0:
         raise UsageError("--head lda needs a frozen trunk: add --freeze all, or leave it away.")
+    if wishes.distil and (head == "lda" or wishes.distil == 1):
+        raise UsageError(
+            "--distil teaches a network that is trained by gradient, by 2 others or more. Give "
+            "--distil 2, and --head softmax or --freeze N where only a head would be fitted."
+        )
     schedule = Schedule(
         epochs=wishes.epochs or (_TUNED_EPOCHS if tuned else _EPOCHS),
         batch_size=wishes.batch_size,
@@ -117,7 +124,7 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
         )
     return Recipe(
         spec, taken, init, trainable, head, copies, refit, schedule, prior, wishes.share,
-        wishes.fixed or tuned,
+        wishes.fixed or tuned, wishes.distil,
     ), cut  # fmt: skip
 
 
@@ -256,6 +263,7 @@ def _check_numbers(wishes: Wishes) -> None:
         "--label-smoothing": (wishes.label_smoothing, 0, 0.9),
         "--copies": (wishes.copies, 0, 1000),
         "--keep": (wishes.keep, 0, 0.99),
+        "--distil": (wishes.distil, 0, 20),
         "--patience": (wishes.patience, 0, 100_000),
     }
     for option, (value, low, high) in limits.items():

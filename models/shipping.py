@@ -22,8 +22,8 @@ from models.training import Recipe, Trained, Trainer
 
 _NAMES = {"jaffe": "emotion", "fer2013": "emotion", "genki4k": "smile"}
 _CHOICES = (
-    "Epochs, shrinkage and temperature were chosen inside each fold's training part, on other "
-    "subjects where subjects are known."
+    "Epochs, shrinkage, the stretch of the copies' spread and temperature were chosen inside each "
+    "fold's training part, on other subjects where subjects are known."
 )
 _SETTLED = (
     "The length of training was settled beforehand, and nothing was chosen on the held-out images."
@@ -89,6 +89,8 @@ def settings(
     """Everything that decides a run's figures, as plain values."""
     init = recipe.init
     extra: dict[str, Any] = {"fixed": True} if recipe.fixed else {}
+    if recipe.distil:
+        extra |= {"distil": recipe.distil}
     if company is not None:
         extra |= {"company": _mark(company), "share": recipe.share}
     return extra | {
@@ -228,9 +230,9 @@ def _record(
     held: Pictures, company: Pictures | None, recipe: Recipe, final: Trained, command: str
 ) -> dict[str, Any]:
     init = recipe.init
-    together: dict[str, Any] = {}
+    together: dict[str, Any] = {"distil": recipe.distil} if recipe.distil else {}
     if company is not None:
-        together = {
+        together |= {
             "with": company.dataset.name,
             "with_images": len(company),
             "share_of_own": recipe.share,

@@ -46,6 +46,8 @@ class Recipe:
         share: of each batch that is the set's own where another set keeps it company.
         fixed: train for exactly `schedule.epochs`; nothing is chosen.
         refit: train again on everything given for the number of epochs that was best.
+        distil: how many networks are trained first, each on all but a part of the images, whose
+            answers for that part are learnt beside its labels; 0 none.
     """
 
     network: NetworkSpec
@@ -59,6 +61,7 @@ class Recipe:
     prior: heads.Prior | None = None
     share: float = 0.5
     fixed: bool = False
+    distil: int = 0
 
     @property
     def frozen(self) -> bool:
@@ -116,6 +119,7 @@ class Trainer:
             self._guests, self._judges = len(pictures) + learnt, len(pictures) + judging
         self._open: tuple[Classifier, Any] | None = None  # a network, and what of it is trained
         self._fit: Fit | None = None
+        self._opinions: np.ndarray | None = None
         self.run = run
         self._console = console
         self._sets = [pictures] if company is None else [pictures, company]
@@ -127,16 +131,29 @@ class Trainer:
         """The same with other draws."""
         if seed == self.recipe.schedule.seed:
             return self
-        recipe = replace(self.recipe, schedule=replace(self.recipe.schedule, seed=seed))
+        return self._other(replace(self.recipe, schedule=replace(self.recipe.schedule, seed=seed)))
+
+    def teacher(self) -> "Trainer":
+        """The same without anybody's opinion."""
+        return self._other(replace(self.recipe, distil=0))
+
+    def _other(self, recipe: Recipe) -> "Trainer":
         return Trainer(self.pictures, recipe, self.run, self._console, self.company)
 
-    def train(self, train: np.ndarray, key: str) -> Trained:
+    def teaching(self, train: np.ndarray, key: str) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each teacher the images it learns from, and those it is asked about."""
+        name = f"{self.recipe.schedule.seed}/{key}/teachers"
+        return inner_folds(self.pictures.dataset, train, self.recipe.distil, name)
+
+    def train(self, train: np.ndarray, key: str, opinions: np.ndarray | None = None) -> Trained:
         """Train on the samples `train` and nothing else.
 
         Args:
             train: indices, (N,).
             key: names this training (`loso/KA`, `final`).
+            opinions: of the whole set, (len(pictures), classes): see `models.descent.Task`.
         """
+        self._opinions = opinions
         if not self.recipe.frozen:
             return self._descend_on_pictures(train, key)
         network = self.fresh(f"{key}/head")
@@ -216,10 +233,7 @@ class Trainer:
 
     def _closed(self, network: Classifier) -> int:
         """How many first stages are closed and can run alone."""
-        open_stages = self.recipe.trainable
-        if open_stages is None or not frozen.in_turn(network):
-            return 0
-        return max(0, len(network.stages()) - open_stages)
+        return network.closed(self.recipe.trainable) if frozen.in_turn(network) else 0
 
     def _maps_of(self, network: Classifier, closed: int) -> list[MapInputs]:
         """Maps of every set, made on first use and kept with the run until it is done."""
@@ -310,7 +324,10 @@ class Trainer:
         """One fit; with `chosen` for as long as that one found best."""
         schedule, y = self.recipe.schedule, self._every_y
         epochs = chosen.best_epoch if chosen else schedule.epochs
-        task = Task(key, inputs, y, train, validation, epochs, self._guests, self.recipe.share)
+        task = Task(
+            key, inputs, y, train, validation, epochs, len(self.labels), self._guests,
+            self.recipe.share, self._opinions,
+        )  # fmt: skip
         fit = self._fit = Fit()
         model = renew(key.rsplit("/", 1)[-1])
         descend(model, task, fit, schedule, self.run, self._console)

@@ -134,7 +134,7 @@ def test_folds_in_processes_answer_as_folds_in_this_one(
     for count in (1, 2):
         trainer = trainer_for(people, tmp_path / str(count), epochs=1)
         monkeypatch.setattr(crew, "size", lambda trainer, jobs, count=count: count)
-        outcomes.append(experiment.evaluate(trainer, "loso", trainer.run, QUIET))
+        outcomes.append(experiment.evaluate(trainer, "loso", QUIET))
     assert outcomes[0].metrics == outcomes[1].metrics
     assert np.array_equal(outcomes[0].probabilities, outcomes[1].probabilities)
 
@@ -147,7 +147,7 @@ def test_a_fold_that_fails_in_its_process_fails_the_run(
     trainer.recipe = replace(trainer.recipe, schedule=wild)
     monkeypatch.setattr(crew, "size", lambda trainer, jobs: 2)
     with pytest.raises(UsageError, match="Try a smaller --lr"):
-        experiment.evaluate(trainer, "loso", trainer.run, QUIET)
+        experiment.evaluate(trainer, "loso", QUIET)
 
 
 def test_a_process_that_is_killed_is_told_and_what_is_done_stays(
@@ -160,9 +160,10 @@ def test_a_process_that_is_killed_is_told_and_what_is_done_stays(
         for child in multiprocessing.active_children():
             child.kill()
 
-    monkeypatch.setattr(experiment, "_tell", kill_them)  # after the first fold that is done
+    talkative = Console(io.StringIO(), live=False)
+    monkeypatch.setattr(talkative, "say", kill_them)  # after the first fold that is done
     with pytest.raises(HyojoError, match="--resume"):
-        experiment.evaluate(trainer, "loso", trainer.run, QUIET)
+        experiment.evaluate(trainer, "loso", talkative)
     assert list((tmp_path / "run" / "steps").glob("loso-*.json"))
 
 

@@ -70,7 +70,7 @@ def test_a_frozen_trunk_learns_shapes_and_its_probabilities_say_so(
     people: Dataset, tmp_path: Path
 ) -> None:
     trainer = trainer_for(people, FROZEN, tmp_path / "run")
-    outcome = experiment.evaluate(trainer, "loso", Run(tmp_path / "run", {}, False), QUIET)
+    outcome = experiment.evaluate(trainer, "loso", QUIET)
     assert outcome.metrics["accuracy"] > 0.85
     assert outcome.metrics["images"] == len(people.samples)
     assert set(outcome.subjects) == set(shapes.SUBJECTS)
@@ -186,22 +186,21 @@ def test_a_resumed_training_gives_the_figures_of_an_unbroken_one(
 
 
 def test_finished_folds_are_not_trained_again(people: Dataset, tmp_path: Path) -> None:
-    run = Run(tmp_path / "run", {}, False)
     trainer = trainer_for(people, FROZEN, tmp_path / "run")
-    whole = experiment.evaluate(trainer, "loso", run, QUIET)
+    whole = experiment.evaluate(trainer, "loso", QUIET)
     calls: list[str] = []
     again = trainer_for(people, FROZEN, tmp_path / "run", resume=True)
     (tmp_path / "run" / "steps" / "loso-BB.json").unlink()
     train = again.train
     again.train = lambda part, key: calls.append(key) or train(part, key)  # type: ignore
-    resumed = experiment.evaluate(again, "loso", Run(tmp_path / "run", {}, True), QUIET)
+    resumed = experiment.evaluate(again, "loso", QUIET)
     assert calls == ["loso/BB"]
     assert resumed.metrics == whole.metrics
 
 
 def shipped(folder: Path, trainer: Trainer) -> tuple[bundle.Bundle, Pictures]:
     final = experiment.ship(trainer)
-    outcome = experiment.evaluate(trainer, "holdout", Run(folder / "run", {}, False), QUIET)
+    outcome = experiment.evaluate(trainer, "holdout", QUIET)
     shipping.write(folder / "shapes", "shapes", trainer, final, outcome, "python train.py")
     return bundle.load(folder / "shapes"), trainer.pictures
 
