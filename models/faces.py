@@ -36,6 +36,14 @@ class Face:
         """Of the box, in square pixels."""
         return self.box[2] * self.box[3]
 
+    def scaled(self, factor: float) -> "Face":
+        """The same face in a picture of `factor` times the size."""
+        if factor == 1:
+            return self
+        x, y, width, height = (value * factor for value in self.box)
+        marks = tuple((x * factor, y * factor) for x, y in self.landmarks)
+        return Face((x, y, width, height), self.score, marks)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class FaceSpec:
@@ -206,6 +214,11 @@ def corners(image: np.ndarray, face: Face | None, spec: FaceSpec) -> np.ndarray:
         [centre - across - down, centre + across - down, centre + across + down,
          centre - across + down]
     )  # fmt: skip
+
+
+def side(image: np.ndarray, face: Face | None, spec: FaceSpec) -> float:
+    """Side of the square that `crop` (without jitter) cuts, in pixels; arguments as for `crop`."""
+    return (_whole(image) if face is None else _square(face, spec))[1]
 
 
 def _face(score: float, box: np.ndarray, marks: np.ndarray) -> Face:

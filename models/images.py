@@ -7,6 +7,7 @@ a name; the size is read from the header and refused before a pixel is decoded.
 
 import io
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,23 @@ _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A picture, perhaps decoded smaller than it is.
+
+    Attributes:
+        pixels: uint8 (rows, columns, 3), RGB, upright.
+        width: of the upright picture as it was stored, in pixels.
+        height: likewise.
+        scale: how many stored pixels a decoded one spans along a side; 1, 2, 4 or 8.
+    """
+
+    pixels: np.ndarray
+    width: int
+    height: int
+    scale: float
+
+
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode one image file.
 
@@ -46,12 +64,30 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises:
         ImageError: `empty_image`, `unsupported_image`, `image_too_large` or `image_broken`.
     """
+    return decode_enough(data, None, max_pixels).pixels
+
+
+def decode_enough(data: bytes, enough_px: int | None, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode one image file no larger than needed, where its format can.
+
+    JPEG is decoded at a half, a quarter or an eighth of its size from fewer coefficients of each
+    block, in a fraction of the time and memory (the reduced-size modes of libjpeg's inverse cosine
+    transform). Other formats are decoded as they are.
+
+    Args:
+        data: the whole file.
+        enough_px: the longer side of what is decoded stays at least this; None decodes it whole.
+        max_pixels: refuse what is larger, by its header.
+
+    Raises:
+        ImageError: as `decode`.
+    """
     if not data:
         raise ImageError("The image is empty: it has 0 bytes. Take the whole file.", "empty_image")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's on damaged metadata and on size: judged here
         with _open(data) as image:
-            return _pixels(image, max_pixels)
+            return _picture(image, enough_px, max_pixels)
 
 
 def read(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -82,13 +118,15 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _pixels(image: Image.Image, max_pixels: int) -> np.ndarray:
+def _picture(image: Image.Image, enough_px: int | None, max_pixels: int) -> Picture:
     width, height = image.size
     if width * height > max_pixels:
         raise _too_large(f"It is {width} x {height} pixels", max_pixels)
     try:
-        _transpose(image)
-        return np.ascontiguousarray(_rgb(image))
+        scale = _reduce(image, enough_px) if enough_px else 1.0
+        if _transpose(image):
+            width, height = height, width
+        return Picture(np.ascontiguousarray(_rgb(image)), width, height, scale)
     except Image.DecompressionBombError:
         raise _too_large("A part of it is larger than its header says", max_pixels) from None
     except MemoryError:
@@ -127,14 +165,29 @@ def _damaged_header(why: str) -> ImageError:
     )
 
 
-def _transpose(image: Image.Image) -> None:
-    """Turn the picture upright in place; damaged EXIF is as good as none."""
+def _reduce(image: Image.Image, enough_px: int) -> float:
+    """Have a JPEG decoded smaller; how many times as long its sides are as what will come."""
+    longer = max(image.size)
+    times = next((times for times in (8, 4, 2) if longer >= times * enough_px), 1)
+    if times == 1:
+        return 1.0
+    width, height = image.size
+    reduced = image.draft(None, (width // times, height // times))  # None: the format cannot
+    return width / reduced[1][2] if reduced else 1.0
+
+
+def _transpose(image: Image.Image) -> bool:
+    """Turn the picture upright in place; True where that exchanged its sides.
+
+    Damaged EXIF is as good as none.
+    """
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # EXIF is a file in the file, and its damage does not spoil the picture
-        return
+        return False
     if orientation in range(2, 9):
         ImageOps.exif_transpose(image, in_place=True)
+    return orientation in range(5, 9)
 
 
 def _rgb(image: Image.Image) -> np.ndarray:

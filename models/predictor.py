@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 # Before Paddle: freeing every intermediate tensor at once costs a third of a small network's time.
 os.environ.setdefault("FLAGS_eager_delete_tensor_gb", "-1")
@@ -17,14 +17,11 @@ os.environ.setdefault("FLAGS_eager_delete_tensor_gb", "-1")
 import numpy as np
 
 from models import engine, images
-from models import faces as face_cutter
 from models.bundle import GRAPH, PARAMETERS, Bundle
 from models.errors import BundleError, ImageError, UsageError
 from models.explain import Explanation, contrast, unexplained
 from models.faces import Face
-
-FacesMode = Literal["auto", "all", "largest", "whole"]
-FACES_MODES: tuple[FacesMode, ...] = ("auto", "all", "largest", "whole")
+from models.looking import FACES_MODES, FacesMode, Look, Looker
 
 
 @dataclass(frozen=True)
@@ -72,8 +69,8 @@ class Predictor:
     def __init__(self, bundle: Bundle, max_pixels: int = images.MAX_PIXELS) -> None:
         self.bundle = bundle
         self.labels = bundle.manifest.labels
-        self._max_pixels = max_pixels
-        self._detector = face_cutter.detector(bundle.manifest.faces.detector)
+        given = bundle.manifest
+        self._looker = Looker(given.faces, given.input.size, max_pixels)
         self._network = _load(bundle)
         self._input = self._network.get_input_handle(self._network.get_input_names()[0])
         names = self._network.get_output_names()
@@ -121,8 +118,8 @@ class Predictor:
             raise UsageError(f"faces={faces!r} is unknown. Use one of {', '.join(FACES_MODES)}.")
         if explain and self._evidence is None:
             raise unexplained(self.bundle.manifest.name)
-        looks = [self._look_or_say(picture, faces) for picture in pictures]
-        crops = [crop for look in looks if isinstance(look, _Look) for crop in look.crops]
+        looks = [self._looker.look_or_say(picture, faces) for picture in pictures]
+        crops = [crop for look in looks if isinstance(look, Look) for crop in look.crops]
         start = time.perf_counter()
         scores, evidence = self._answers(crops, explain)
         each_ms = (time.perf_counter() - start) * 1e3 / max(1, len(crops))
@@ -135,7 +132,7 @@ class Predictor:
             mine, scores = scores[:count], scores[count:]
             maps, evidence = evidence[:count], evidence[count:]
             explained = self._explained(look, mine, maps) if explain else ()
-            predictions.append(look.prediction(mine, each_ms * count, explained))
+            predictions.append(_prediction(look, mine, each_ms * count, explained))
         return predictions
 
     def _answers(
@@ -155,41 +152,13 @@ class Predictor:
         return np.concatenate(rows), evidence
 
     def _explained(
-        self, look: "_Look", scores: np.ndarray, evidence: list[np.ndarray]
+        self, look: Look, scores: np.ndarray, evidence: list[np.ndarray]
     ) -> tuple[Explanation, ...]:
         explanations = []
         for row, places, square in zip(scores, evidence, look.corners, strict=True):
             best = int(row.argmax())
             explanations.append(Explanation(self.labels[best], contrast(places, best), square))
         return tuple(explanations)
-
-    def _look_or_say(self, picture: bytes | np.ndarray, mode: FacesMode) -> "_Look | ImageError":
-        try:
-            return self._look(picture, mode)
-        except ImageError as error:
-            return error
-
-    def _look(self, picture: bytes | np.ndarray, mode: FacesMode) -> "_Look":
-        spec, size = self.bundle.manifest.faces, self.bundle.manifest.input.size
-        began = time.perf_counter()
-        image = images.decode(picture, self._max_pixels) if isinstance(picture, bytes) else picture
-        decoded = time.perf_counter()
-        height, width = image.shape[:2]
-        if mode == "whole" or (mode == "auto" and not spec.wanted):
-            cut: list[Face | None] = [None]
-            frame = Face((0.0, 0.0, float(width), float(height)), 1.0, ((0.0, 0.0),) * 5)
-            faces = [frame] if spec.wanted else []
-        else:
-            faces = self._detector.detect(image, "all" if mode == "all" else "auto")
-            faces = faces[:1] if mode == "largest" else faces
-            cut = list(faces)
-        crops = [face_cutter.crop(image, face, spec, size) for face in cut]
-        corners = [face_cutter.corners(image, face, spec) for face in cut]
-        timings = {
-            "decode": (decoded - began) * 1e3,
-            "detect": (time.perf_counter() - decoded) * 1e3,
-        }
-        return _Look(width, height, tuple(faces), crops, corners, timings)
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
         self._input.reshape(batch.shape)
@@ -219,31 +188,19 @@ class Predictor:
                 raise _unfit(self.bundle, f"its evidence by place has the shape {shape}")
 
 
-@dataclass(frozen=True)
-class _Look:
-    """A picture between finding and classifying."""
-
-    width: int
-    height: int
-    faces: tuple[Face, ...]
-    crops: list[np.ndarray]
-    corners: list[np.ndarray]
-    timings_ms: dict[str, float]
-
-    def prediction(
-        self, scores: np.ndarray, classify_ms: float, explanations: tuple[Explanation, ...]
-    ) -> Prediction:
-        whole = scores[0] if len(scores) and not self.faces else None
-        timings = {**self.timings_ms, "classify": classify_ms}
-        return Prediction(
-            self.width,
-            self.height,
-            self.faces,
-            scores if self.faces else scores[:0],
-            whole,
-            timings,
-            explanations,
-        )
+def _prediction(
+    look: Look, scores: np.ndarray, classify_ms: float, explanations: tuple[Explanation, ...]
+) -> Prediction:
+    whole = scores[0] if len(scores) and not look.faces else None
+    return Prediction(
+        look.width,
+        look.height,
+        look.faces,
+        scores if look.faces else scores[:0],
+        whole,
+        {**look.timings_ms, "classify": classify_ms},
+        explanations,
+    )
 
 
 def _load(bundle: Bundle) -> Any:

@@ -1,0 +1,120 @@
+"""What a network is to see of one picture: decode it no larger than it takes, find its faces, cut
+the crops."""
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from models import faces as face_cutter
+from models import images
+from models.errors import ImageError
+from models.faces import Face, FaceSpec
+from models.images import Picture
+
+FacesMode = Literal["auto", "all", "largest", "whole"]
+FACES_MODES: tuple[FacesMode, ...] = ("auto", "all", "largest", "whole")
+
+ENOUGH_PX = 1000
+"""Longer side that a picture is decoded to at least: the finest search looks at 640 pixels."""
+BLUR = 2.0
+"""A crop may be enlarged this much before its picture is decoded finer. So were FER2013's faces of
+48 pixels, which the expression model learnt from."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A picture between finding and classifying.
+
+    Attributes:
+        width: of the upright picture, in pixels.
+        height: likewise.
+        faces: in pixels of the upright picture, largest first.
+        crops: uint8 (size, size, 3), RGB: one a face, or one of the whole picture.
+        corners: of each crop's square, (4, 2), in pixels of the upright picture.
+        timings_ms: decode and detect (find and cut).
+    """
+
+    width: int
+    height: int
+    faces: tuple[Face, ...]
+    crops: list[np.ndarray]
+    corners: list[np.ndarray]
+    timings_ms: dict[str, float]
+
+
+class Looker:
+    """Looks at pictures for one bundle. Not for threads.
+
+    Args:
+        spec: which crop the bundle wants.
+        size: side of its network's input, in pixels.
+        max_pixels: larger pictures are refused.
+    """
+
+    def __init__(self, spec: FaceSpec, size: int, max_pixels: int) -> None:
+        self._spec = spec
+        self._size = size
+        self._max_pixels = max_pixels
+        self._detector = face_cutter.detector(spec.detector)
+
+    def look_or_say(self, source: bytes | np.ndarray, mode: FacesMode) -> Look | ImageError:
+        """Look, or the error that says why there is nothing to see."""
+        try:
+            return self.look(source, mode)
+        except ImageError as error:
+            return error
+
+    def look(self, source: bytes | np.ndarray, mode: FacesMode) -> Look:
+        """Look at one picture.
+
+        Args:
+            source: a file's bytes, or decoded uint8 (height, width, 3) RGB.
+            mode: see `Predictor.classify`.
+
+        Raises:
+            ImageError: see `models.images.decode`.
+        """
+        began = time.perf_counter()
+        picture = self._decoded(source, ENOUGH_PX)
+        decode_s, began = time.perf_counter() - began, time.perf_counter()
+        cut: list[Face | None] = [None]
+        faces: list[Face] = []
+        if mode != "whole" and (mode != "auto" or self._spec.wanted):
+            faces = self._detector.detect(picture.pixels, "all" if mode == "all" else "auto")
+            faces = faces[:1] if mode == "largest" else faces
+            cut = list(faces)
+        detect_s = time.perf_counter() - began
+        began = time.perf_counter()
+        finer = self._finer(source, picture, faces)
+        decode_s += time.perf_counter() - began
+        began = time.perf_counter()
+        inside = [face and face.scaled(picture.scale / finer.scale) for face in cut]
+        crops = [face_cutter.crop(finer.pixels, face, self._spec, self._size) for face in inside]
+        corners = [
+            face_cutter.corners(finer.pixels, face, self._spec) * finer.scale for face in inside
+        ]
+        told = tuple(face.scaled(picture.scale) for face in faces)
+        if not told and cut and self._spec.wanted:  # the whole picture is the face
+            box = (0.0, 0.0, float(picture.width), float(picture.height))
+            told = (Face(box, 1.0, ((0.0, 0.0),) * 5),)
+        detect_s += time.perf_counter() - began
+        timings = {"decode": decode_s * 1e3, "detect": detect_s * 1e3}
+        return Look(picture.width, picture.height, told, crops, corners, timings)
+
+    def _decoded(self, source: bytes | np.ndarray, enough_px: int) -> Picture:
+        if isinstance(source, bytes):
+            return images.decode_enough(source, enough_px, self._max_pixels)
+        return Picture(source, source.shape[1], source.shape[0], 1.0)
+
+    def _finer(self, source: bytes | np.ndarray, picture: Picture, faces: list[Face]) -> Picture:
+        """The picture again, where its smallest crop would be enlarged too much; else itself."""
+        if picture.scale == 1 or not faces or not isinstance(source, bytes):
+            return picture
+        smallest = min(face_cutter.side(picture.pixels, face, self._spec) for face in faces)
+        wanted = self._size / BLUR / max(smallest, 1.0)
+        if wanted <= 1:
+            return picture
+        decoded_px = max(picture.pixels.shape[:2])
+        return self._decoded(source, round(min(wanted, picture.scale) * decoded_px))
