@@ -3,14 +3,15 @@
 Its documented path and nothing else: `FER()`, which finds faces with OpenCV's Haar cascade and
 classifies them with the network in the package (TensorFlow Lite, its default), then
 `detect_emotions` on what `cv2` decoded; the first face answers, as in its `top_emotion`. Settings:
-two sync workers, one a core, and one thread each for OpenCV.
+two sync workers, one a core, and one thread each for OpenCV. (The class is imported from where it
+is: this release's package no longer re-exports it.)
 """
 
 import os
 
 import cv2
 import numpy as np
-from fer import FER
+from fer.fer import FER
 from flask import Flask, Response, jsonify, request
 
 

@@ -1,13 +1,19 @@
-"""A Ray Serve deployment: `python -m bench.peers.ray_peer PORT FOLDER`, a cluster of its own.
+"""A Ray Serve deployment: `python -m bench.peers.ray_peer PORT FOLDER`, on a cluster of its own.
 
 Settings: two replicas of one core each (`num_cpus=1`; Ray then gives them one thread), one request
 at a time in a replica (`max_ongoing_requests=1`: the network takes all of its core), access log
 off, dashboard off. The HTTP proxy and the controller are processes beside the replicas; Ray
 reserves no core for them. FOLDER takes the session's files.
+
+The cluster is started as for production (`ray start --head`), with fixed ports for the node's
+agents: with ports of their own choice the node gives up after 15 s, which two busy cores can need
+(https://github.com/ray-project/ray/issues/65983).
 """
 
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -15,6 +21,9 @@ from ray import serve
 from starlette.requests import Request
 
 from bench.peers import CORES
+from bench.peers.running import free_port
+
+_PORTS = ("dashboard-agent-grpc", "dashboard-agent-listen", "metrics-export", "runtime-env-agent")
 
 
 @serve.deployment(
@@ -36,9 +45,26 @@ class Emotion:
         return self.classifier(await request.body())
 
 
+def start_cluster(folder: str) -> str:
+    """One node on this machine; returns its address.
+
+    Args:
+        folder: of the session's files.
+
+    Raises:
+        subprocess.CalledProcessError: it did not start.
+    """
+    address, ports = f"127.0.0.1:{free_port()}", [f"--{name}-port={free_port()}" for name in _PORTS]
+    ray_command = str(Path(sys.executable).with_name("ray"))
+    head = ["start", "--head", "--node-ip-address=127.0.0.1", f"--port={address.split(':')[1]}"]
+    small = [f"--num-cpus={CORES}", "--include-dashboard=false", f"--temp-dir={folder}"]
+    subprocess.run([ray_command, *head, *small, *ports, "--disable-usage-stats"], check=True)
+    return address
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
-    ray.init(num_cpus=CORES, include_dashboard=False, _temp_dir=sys.argv[2])
+    ray.init(address=start_cluster(sys.argv[2]))
     serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])})
     try:
         serve.run(Emotion.bind(), route_prefix="/classify", blocking=True)

@@ -29,6 +29,7 @@ from bench.peers import PROJECT, Peer, PeerError, environment
 
 _MARK = "HYOJO_BENCH_PEER"
 _ENDING_S = 15.0
+_LEAVING_S = 5.0
 _REQUEST_S = 30.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -104,19 +105,18 @@ class Running:
         return told
 
     def stop(self) -> list[int]:
-        """Ask it to end, then kill what is left; returns what had to be killed."""
+        """Ask the first process to end, then what it left, then kill; returns what was killed."""
         self.processes()  # remember them before their parents go
         if self.leader.poll() is None:
             self.leader.terminate()
-        end = time.monotonic() + _ENDING_S
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.leader.wait(_ENDING_S)
+        _signal(self._left(), signal.SIGTERM)
+        end = time.monotonic() + _LEAVING_S
         while (left := self._left()) and time.monotonic() < end:
             time.sleep(0.05)
         while remaining := self._left():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.leader.pid, signal.SIGKILL)
-            for pid in remaining:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            _signal(remaining, signal.SIGKILL)
             time.sleep(0.05)
         self.leader.wait()
         return left
@@ -182,6 +182,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _signal(processes: list[int], number: int) -> None:
+    for pid in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _wait(running: Running, jpeg: bytes, began: float) -> None:
