@@ -66,7 +66,7 @@ def test_box_and_label_lie_over_the_mirrored_face(
     page.screenshot(path=shots / "camera.png")
 
 
-def test_frames_are_read_one_at_a_time_and_fast_enough(page: Any, shots: Path) -> None:
+def test_two_frames_are_in_flight_at_most_and_they_are_fast_enough(page: Any) -> None:
     flying, most, answered = 0, 0, 0
     bodies: list[str | None] = []
 
@@ -92,7 +92,7 @@ def test_frames_are_read_one_at_a_time_and_fast_enough(page: Any, shots: Path) -
     rate = (answered - before) / (time.monotonic() - began)
     shown = float(page.locator("#rate").inner_text().split()[0])
     print(f"camera: {rate:.1f} results a second (the page says {shown:.0f})")
-    assert most == 1
+    assert 1 <= most <= 2
     assert set(bodies) == {"image/jpeg"}
     assert rate >= FRAMES_A_SECOND_AT_LEAST
     assert shown == pytest.approx(rate, rel=0.5)
@@ -183,7 +183,9 @@ def test_busy_server_is_waited_for_and_comes_back_by_itself(page: Any, shots: Pa
     page.screenshot(path=shots / "camera-busy.png")
     page.wait_for_timeout(2_500)
     gaps = [later - earlier for earlier, later in itertools.pairwise(asked)]
-    assert gaps and min(gaps) >= 0.95, "not asked again before Retry-After"
+    if gaps[0] < 0.5:  # the one that was in flight beside the first to be refused
+        gaps = gaps[1:]
+    assert gaps and min(gaps) >= 0.95, "asked again by one frame, and not before Retry-After"
     page.unroute("**/classify*")
     page.wait_for_selector("#live[data-state=live] .box")
 

@@ -3,7 +3,7 @@
 /** @import {FaceResult} from './types.js' */
 
 import { tint } from './glyphs.js';
-import { make } from './dom.js';
+import { make, write } from './dom.js';
 import { percent, plain } from './words.js';
 
 export class Boxes {
@@ -29,10 +29,10 @@ export class Boxes {
       const element = this.elements[index] ?? this.add(index);
       const [x, y, width, height] = face.box;
       const left = mirrored ? size.width - x - width : x;
-      element.style.left = share(left, size.width);
-      element.style.top = share(y, size.height);
-      element.style.width = share(width, size.width);
-      element.style.height = share(height, size.height);
+      // The place is a transform, so that a face that moves is not laid out anew.
+      element.style.transform = `translate(${share(left, size.width)}cqw, ${share(y, size.height)}cqh)`;
+      element.style.width = `${share(width, size.width)}%`;
+      element.style.height = `${share(height, size.height)}%`;
       element.setAttribute('data-tag', tagPlace(y / size.height, (y + height) / size.height));
       element.toggleAttribute('data-right', (left + width / 2) / size.width > 0.6);
       element.toggleAttribute('data-chosen', index === chosen);
@@ -72,20 +72,12 @@ export class Boxes {
 }
 
 /**
- * @param {Element | undefined} element
- * @param {string} text
- */
-function write(element, text) {
-  if (element && element.textContent !== text) element.textContent = text;
-}
-
-/**
  * @param {number} part
  * @param {number} whole
- * @returns {string}
+ * @returns {string} hundredths, to a tenth: half a pixel of a live view
  */
 function share(part, whole) {
-  return `${(100 * part) / whole}%`;
+  return ((100 * part) / whole).toFixed(1);
 }
 
 /**

@@ -16,6 +16,16 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 /**
+ * Sets a text if it is another one: the same text anew would be laid out and painted anew.
+ *
+ * @param {Element | undefined} element
+ * @param {string} text
+ */
+export function write(element, text) {
+  if (element && element.textContent !== text) element.textContent = text;
+}
+
+/**
  * @template {HTMLElement} T
  * @param {string} id
  * @param {new () => T} kind the element's class

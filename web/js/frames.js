@@ -10,6 +10,8 @@ export class FreshFrames {
     this.video = video;
     this.fresh = false;
     this.running = true;
+    /** When the newest frame was captured, or shown where the browser does not tell; as performance.now(). */
+    this.capturedMs = 0;
     /** @type {(() => void) | null} */
     this.waiting = null;
     this.watch();
@@ -17,14 +19,15 @@ export class FreshFrames {
 
   watch() {
     if (!this.running) return;
-    const came = () => {
+    const came = (/** @type {number} */ nowMs, /** @type {VideoFrameCallbackMetadata | undefined} */ about = undefined) => {
       this.fresh = true;
+      this.capturedMs = about?.captureTime ?? nowMs;
       this.waiting?.();
       this.watch();
     };
     // Without the video's own callback the screen's refresh has to do: a frame may then be taken twice.
     if ('requestVideoFrameCallback' in this.video) this.video.requestVideoFrameCallback(came);
-    else requestAnimationFrame(came);
+    else requestAnimationFrame((nowMs) => came(nowMs));
   }
 
   /** Resolves at once if a frame came since the last call, else when the next one comes (or at `stop`). */

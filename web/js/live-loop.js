@@ -1,4 +1,4 @@
-/** Take a frame, have it read, show it, take the newest one: never more than one in flight. */
+/** Take a frame, have it read, show it; while one is being read the next is taken. The newest answer wins. */
 
 /** @import {Answer} from './types.js' */
 /** @import {Service} from './service.js' */
@@ -6,11 +6,23 @@
 import { classifyFrame, ServiceProblem } from './api.js';
 import { FrameTaker, FreshFrames } from './frames.js';
 
+/** One is read while the next is made and sent. More would only wait in the server's queue and show the past. */
+const MOST_IN_FLIGHT = 2;
+/** An answer that newer frames have overtaken so often is not waited for: its place is needed. */
+const OVERTAKEN = 8;
 const LONGEST_WAIT_S = 10;
 
 /**
+ * @typedef {Object} Frame
+ * @property {Blob} jpeg
+ * @property {number} width pixels
+ * @property {number} height pixels
+ * @property {number} capturedMs as performance.now()
+ */
+
+/**
  * @typedef {Object} LiveEvents
- * @property {(answer: Answer, size: {width: number, height: number}, roundTripMs: number) => void} result
+ * @property {(answer: Answer, frame: Frame, roundTripMs: number) => void} result of a newer frame each time
  * @property {(problem: ServiceProblem, waitS: number) => void} problem nothing is sent for `waitS` seconds
  */
 
@@ -24,26 +36,114 @@ const LONGEST_WAIT_S = 10;
  */
 export async function readLive(video, service, signal, events) {
   const frames = new FreshFrames(video);
-  signal.addEventListener('abort', () => frames.stop());
   const taker = new FrameTaker();
-  let failures = 0;
+  const flights = new Flights(service, events);
+  signal.addEventListener('abort', () => {
+    frames.stop();
+    flights.end();
+  });
   while (!signal.aborted) {
+    await flights.room();
     await frames.next();
-    const frame = signal.aborted ? null : await taker.take(video);
-    if (!frame || signal.aborted) continue;
+    const { capturedMs } = frames;
+    const picture = signal.aborted ? null : await taker.take(video);
+    if (picture && !signal.aborted) flights.send({ ...picture, capturedMs });
+  }
+}
+
+/** The frames that are being read. */
+class Flights {
+  /**
+   * @param {Service} service
+   * @param {LiveEvents} events
+   */
+  constructor(service, events) {
+    this.service = service;
+    this.events = events;
+    /** @type {Map<number, AbortController>} by the frame's number, in the order they were sent */
+    this.flying = new Map();
+    this.sent = 0;
+    this.shown = 0;
+    this.failures = 0;
+    this.restUntilMs = 0;
+    /** @type {unknown} a mistake of this page, for `room` to throw */
+    this.fault = null;
+    /** @type {() => void} */
+    this.wake = () => {};
+  }
+
+  /** @returns {boolean} after a failure one frame asks for all, until it is answered */
+  get full() {
+    return this.flying.size >= (this.failures ? 1 : MOST_IN_FLIGHT) || performance.now() < this.restUntilMs;
+  }
+
+  /** Resolves when another frame may be sent (or at `end`). */
+  async room() {
+    while (!this.fault && this.full) {
+      /** @type {ReturnType<typeof setTimeout> | undefined} */
+      let timer;
+      await new Promise((resolve) => {
+        this.wake = () => resolve(undefined);
+        const restMs = this.restUntilMs - performance.now();
+        if (restMs > 0) timer = setTimeout(resolve, restMs);
+      });
+      clearTimeout(timer);
+    }
+    if (this.fault) throw this.fault;
+  }
+
+  /** @param {Frame} frame */
+  send(frame) {
+    if (this.full) return; // a failure came while it was being made
+    this.sent += 1;
+    const number = this.sent;
+    const flight = new AbortController();
+    this.flying.set(number, flight);
+    void this.fly(frame, number, flight.signal).catch((error) => {
+      this.fault = error;
+    }).finally(() => {
+      this.flying.delete(number);
+      this.wake();
+    });
+  }
+
+  /**
+   * @param {Frame} frame
+   * @param {number} number
+   * @param {AbortSignal} signal
+   */
+  async fly(frame, number, signal) {
     const sentMs = performance.now();
     try {
-      const answer = await classifyFrame(frame.jpeg, { ...service.options, faces: 'auto' }, signal);
-      failures = 0;
-      events.result(answer, frame, performance.now() - sentMs);
+      const answer = await classifyFrame(frame.jpeg, { ...this.service.options, faces: 'auto' }, signal);
+      if (signal.aborted || number < this.shown) return;
+      this.shown = number;
+      this.failures = 0;
+      this.drop((other) => other < number - OVERTAKEN);
+      this.events.result(answer, frame, performance.now() - sentMs);
     } catch (error) {
-      if (signal.aborted) break;
+      if (signal.aborted || number < this.shown) return; // a newer frame has been answered since: all is well
       if (!(error instanceof ServiceProblem)) throw error;
-      failures += 1;
-      const waitS = waitFor(error, failures);
-      events.problem(error, waitS);
-      await pause(waitS, signal);
+      this.failures += 1;
+      const waitS = waitFor(error, this.failures);
+      this.restUntilMs = performance.now() + waitS * 1000;
+      this.drop((other) => other !== number); // sent before this was known, and void with it
+      this.events.problem(error, waitS);
     }
+  }
+
+  /** @param {(number: number) => boolean} which */
+  drop(which) {
+    for (const [number, flight] of this.flying) {
+      if (which(number)) flight.abort();
+    }
+  }
+
+  end() {
+    this.restUntilMs = 0;
+    this.drop(() => true);
+    this.flying.clear();
+    this.wake();
   }
 }
 
@@ -54,21 +154,4 @@ export async function readLive(video, service, signal, events) {
  */
 export function waitFor(problem, failures) {
   return Math.min(LONGEST_WAIT_S, problem.retryAfterS ?? 2 ** (failures - 1));
-}
-
-/**
- * @param {number} seconds
- * @param {AbortSignal} signal ends it early
- * @returns {Promise<void>}
- */
-function pause(seconds, signal) {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, seconds * 1000);
-    signal.addEventListener('abort', done);
-  });
 }

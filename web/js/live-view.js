@@ -1,13 +1,14 @@
 /** The camera on the page: the mirrored view, the boxes over it, the bars beside it, start and stop. */
 
 /** @import {Answer} from './types.js' */
+/** @import {Frame} from './live-loop.js' */
 /** @import {Service} from './service.js' */
 
 import { announce, murmur } from './announce.js';
 import { ServiceProblem } from './api.js';
 import { Boxes } from './boxes.js';
 import { cameras, CameraProblem, closeCamera, openCamera } from './camera.js';
-import { byId, make } from './dom.js';
+import { byId, make, write } from './dom.js';
 import { Heat } from './heat.js';
 import { readLive } from './live-loop.js';
 import { RateMeter } from './meter.js';
@@ -17,6 +18,8 @@ import { explanations, why } from './why.js';
 import { count, plain } from './words.js';
 
 const FIGURES_EVERY_MS = 400;
+/** One measure a frame: from its capture to its answer on the page. */
+const FRAME = 'hyojo-frame';
 
 export class LiveView {
   /**
@@ -33,6 +36,8 @@ export class LiveView {
     this.note = byId('live-note', HTMLElement);
     this.rate = byId('rate', HTMLElement);
     this.timing = byId('live-timing', HTMLElement);
+    this.resume = byId('resume', HTMLButtonElement);
+    this.stopWord = byId('stop-word', HTMLElement);
     this.choice = byId('cameras', HTMLSelectElement);
     this.boxes = new Boxes(byId('live-boxes', HTMLElement));
     this.heat = new Heat(this.picture);
@@ -41,6 +46,8 @@ export class LiveView {
     byId('live-reading', HTMLElement).append(this.reading.element);
     this.meter = new RateMeter();
     this.figuresMs = 0;
+    /** @type {number | null} */
+    this.fromCameraMs = null;
     this.mirrored = true;
     /** @type {MediaStream | null} */
     this.stream = null;
@@ -53,7 +60,7 @@ export class LiveView {
 
   listen() {
     byId('stop', HTMLButtonElement).addEventListener('click', () => this.stop());
-    byId('resume', HTMLButtonElement).addEventListener('click', () => void this.start());
+    this.resume.addEventListener('click', () => void this.start());
     this.choice.addEventListener('change', () => void this.start(this.choice.value));
     addEventListener('keydown', (event) => {
       if (event.key === 'Escape' && !this.section.hidden) this.stop();
@@ -100,7 +107,7 @@ export class LiveView {
       this.become('live', '');
       this.meter.reset();
       await readLive(this.video, this.service, running.signal, {
-        result: (answer, size, roundTripMs) => this.show(answer, size, roundTripMs),
+        result: (answer, frame, roundTripMs) => this.show(answer, frame, roundTripMs),
         problem: (problem, waitS) => this.wait(problem, waitS),
       });
     } catch (error) {
@@ -158,16 +165,16 @@ export class LiveView {
 
   /**
    * @param {Answer} answer
-   * @param {{width: number, height: number}} size of the frame, pixels
+   * @param {Frame} frame the answer is of
    * @param {number} roundTripMs
    */
-  show(answer, size, roundTripMs) {
+  show(answer, frame, roundTripMs) {
     this.service.answered();
     this.become('live', '');
     const result = answer.results[0];
-    this.boxes.show(result?.faces ?? [], size, { mirrored: this.mirrored });
+    this.boxes.show(result?.faces ?? [], frame, { mirrored: this.mirrored });
     const told = this.service.explaining ? explanations(result) : [];
-    this.heat.show(told, size, this.mirrored);
+    this.heat.show(told, frame, this.mirrored);
     if (result?.label != null && result.probability !== null) {
       this.reading.show(result.label, result.probability, result.probabilities);
       murmur(plain(result.label));
@@ -175,13 +182,26 @@ export class LiveView {
       this.reading.blank('no face', 'Look toward the camera, in good light.');
       murmur('No face is seen.');
     }
+    requestAnimationFrame(() => this.timed(frame.capturedMs)); // called when this is about to be painted
     const nowMs = performance.now();
     this.meter.tick(nowMs);
     if (nowMs - this.figuresMs < FIGURES_EVERY_MS) return; // figures that flicker cannot be read
     this.figuresMs = nowMs;
     this.rate.textContent = this.meter.perSecond ? `${this.meter.perSecond.toFixed(0)} frames a second` : '';
-    this.timing.textContent = tellTimings(answer.timings_ms, roundTripMs);
+    this.timing.textContent = tellTimings(answer.timings_ms, roundTripMs, this.fromCameraMs);
     this.why.textContent = why(told[0], result?.faces.length ? 'face' : 'picture');
+  }
+
+  /**
+   * Takes note of how old a frame is when its answer can be seen; browsers' developer tools show it as User Timing.
+   *
+   * @param {number} capturedMs
+   */
+  timed(capturedMs) {
+    const shownMs = performance.now();
+    this.fromCameraMs = shownMs - capturedMs;
+    performance.measure(FRAME, { start: capturedMs, end: shownMs });
+    performance.clearMeasures(FRAME); // who listens has been told; else they would pile up
   }
 
   /**
@@ -207,10 +227,10 @@ export class LiveView {
    */
   become(state, sentence) {
     if (this.section.getAttribute('data-state') !== state) this.section.setAttribute('data-state', state);
-    if (this.note.textContent !== sentence) this.note.textContent = sentence;
+    write(this.note, sentence);
     this.curtain.hidden = state === 'live';
     const off = state === 'paused' || state === 'failed';
-    byId('resume', HTMLButtonElement).hidden = !off;
-    byId('stop-word', HTMLElement).textContent = off ? 'Close' : 'Stop the camera';
+    this.resume.hidden = !off;
+    write(this.stopWord, off ? 'Close' : 'Stop the camera');
   }
 }

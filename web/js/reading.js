@@ -1,6 +1,6 @@
 /** What one face (or picture) was read as: the mask, the word, a bar for each class. */
 
-import { make } from './dom.js';
+import { make, write } from './dom.js';
 import { mask, tint } from './glyphs.js';
 import { percent, plain } from './words.js';
 
@@ -77,13 +77,13 @@ export class Reading {
       tint(this.element, label);
       this.shown = label;
     }
-    this.word.textContent = word;
-    this.sure.textContent = sure;
+    write(this.word, word);
+    write(this.sure, sure);
   }
 
   /** @param {string} note */
   say(note) {
-    if (this.note.textContent !== note) this.note.textContent = note;
+    write(this.note, note);
   }
 }
 
@@ -102,8 +102,7 @@ class Row {
   }
 
   empty() {
-    this.show(0, false);
-    this.value.textContent = '';
+    this.draw(0, false, '');
   }
 
   /**
@@ -111,8 +110,17 @@ class Row {
    * @param {boolean} first whether it is the answer
    */
   show(probability, first) {
-    this.fill.style.transform = `scaleX(${probability})`;
-    this.value.textContent = percent(probability);
+    this.draw(probability, first, percent(probability));
+  }
+
+  /**
+   * @param {number} length 0 to 1; drawn in hundredths, so that a bar moves when its figure does
+   * @param {boolean} first
+   * @param {string} value
+   */
+  draw(length, first, value) {
+    this.fill.style.transform = `scaleX(${length.toFixed(2)})`;
+    write(this.value, value);
     this.element.toggleAttribute('data-first', first);
   }
 }
