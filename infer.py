@@ -4,36 +4,37 @@
     $ python infer.py photo.jpg holiday/    # classify files and folders, then end
     $ python infer.py --json --top 3 holiday/ > answers.jsonl
     $ python infer.py photo.jpg --explain seen/   # pictures of which part of the face decided
+    $ python infer.py --video talk.mp4 --out annotated.mp4   # faces tracked, labels held steady
 
 The worker is set up by environment variables (`python -m service.settings` lists them). Exit
-status: 0 all well, 1 some images failed, 2 wrong use.
+status: 0 all well, 1 some images or frames failed, 2 wrong use.
 """
 
 import argparse
-import json
 import os
-import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import zmq
-from tqdm import tqdm
 
 from models import images
 from models.errors import HyojoError, UsageError
 from models.explain import unexplained
+from models.videos import WRITES, Sink, Source, see_that_it_can_be_written
 from service import catalog, logs
 from service.batch import Question, classify_files
 from service.endpoint import EndpointError, bind
 from service.errors import SettingsError
 from service.gallery import Gallery
+from service.listing import Table, as_json, with_progress
 from service.pool import Pool
-from service.protocol import ImageResult
 from service.settings import Settings, load_settings
+from service.steadying import Steadier
+from service.video import Watch, follow
 from service.worker import Worker
 
 
@@ -42,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         settings = load_settings(**_overrides(options))
+        if options.video or options.out:
+            return annotate(options, settings)
         if options.paths:
             return classify(options, settings)
         if options.explain:
@@ -77,10 +80,7 @@ def serve(settings: Settings) -> int:
 def classify(options: argparse.Namespace, settings: Settings) -> int:
     """Classify files and folders; results go to standard output, progress to standard error."""
     paths = _files(options.paths)
-    logs.configure("error", "console", "infer.py")
-    models = catalog.read(settings.params, [settings.model], settings.model)
-    if models.problem:
-        raise UsageError(models.problem)
+    models = _models(settings)
     if options.explain and not models.models[settings.model].explains:
         raise unexplained(settings.model)
     gallery = options.explain and Gallery(options.explain, paths, settings.max_pixels)
@@ -90,14 +90,15 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
     question = Question(settings.model, options.faces, options.top, bool(gallery))
     results = classify_files(pool, paths, question, options.batch_size)
     began = time.monotonic()
-    show = _show_json if options.json else _table(paths)
+    table = Table(paths)
     failed = 0
     try:
-        for path, result in _with_progress(results, len(paths)):
+        for path, result in with_progress(results, len(paths), "image"):
             failed += result.error is not None
             if gallery:
                 gallery.add(path, result)
-            print(show(path, result), flush=True)
+            line = as_json(result, path=str(path)) if options.json else table.line(path, result)
+            print(line, flush=True)
     except BrokenPipeError:  # the reader (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -113,6 +114,62 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
     shown = f"; {gallery.written} explained in {options.explain}" if gallery else ""
     print(f"{len(paths)} {noun}, {failed} failed, {seconds:.1f} s, {pace}{shown}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def annotate(options: argparse.Namespace, settings: Settings) -> int:
+    """Follow the faces of a video: write it with their labels, tell them as JSON, or both."""
+    _see_that_it_is_one_video(options)
+    if options.out:
+        see_that_it_can_be_written(options.out, options.video)
+    models = _models(settings)
+    source = Source(options.video, settings.max_pixels)
+    sink = options.out and Sink(options.out, source.fps, source.width, source.height)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    pool = _pool(context, models, settings)
+    watch = Watch(pool, source, Question(settings.model, options.faces), options.batch_size)
+    labels = models.models[settings.model].labels
+    steadier = Steadier(labels, options.top, options.smooth, 1 / source.fps)
+    results = with_progress(watch, source.announced, "frame", options.json)
+    try:
+        done = follow(results, steadier, sink, options.json)
+    finally:
+        pool.close()
+        context.term()
+        source.close()
+    seconds = max(1e-9, time.monotonic() - watch.began_s)
+    kept = f"; {sink.written} written to {options.out}" if sink and sink.written else ""
+    pace = f"{seconds:.1f} s, {done.frames / seconds:.1f} frames/s"
+    if done.stopped:
+        print(f"infer.py: stopped{kept or '; nothing was written'}.", file=sys.stderr)
+    elif source.missing_s > max(1.0, 0.05 * source.end_s):
+        print(
+            f"infer.py: {options.video} could be read for {source.end_s:.1f} s; it announces "
+            f"{source.missing_s:.1f} s more. It may be cut off or damaged.",
+            file=sys.stderr,
+        )
+        done = replace(done, failed=done.failed + 1)
+    print(f"{done.frames} frames, {done.failed} failed, {pace}{kept}", file=sys.stderr)
+    return 130 if done.stopped else 1 if done.failed else 0
+
+
+def _see_that_it_is_one_video(options: argparse.Namespace) -> None:
+    if not options.video:
+        raise UsageError("--out names the video to write: python infer.py --video FILE --out OUT.")
+    if options.paths:
+        raise UsageError("--video takes one video; classify images in a run of their own.")
+    if options.explain:
+        raise UsageError("--explain is for images; --video has none of it.")
+    if not (options.out or options.json):
+        raise UsageError("Say what is to come of the video: --out annotated.mp4, --json, or both.")
+
+
+def _models(settings: Settings) -> catalog.Catalog:
+    """The one model that is asked, fit to answer."""
+    logs.configure("error", "console", "infer.py")
+    models = catalog.read(settings.params, [settings.model], settings.model)
+    if models.problem:
+        raise UsageError(models.problem)
+    return models
 
 
 def _pool(
@@ -142,43 +199,6 @@ def _files(given: Iterable[Path]) -> list[Path]:
     return files
 
 
-def _with_progress(
-    results: Iterator[tuple[Path, ImageResult]], total: int
-) -> Iterable[tuple[Path, ImageResult]]:
-    """A bar on standard error where a person looks at it and the results go elsewhere."""
-    hidden = not sys.stderr.isatty() or sys.stdout.isatty() or total < 2
-    return tqdm(results, total=total, unit="image", disable=hidden, file=sys.stderr)
-
-
-def _show_json(path: Path, result: ImageResult) -> str:
-    return json.dumps({"path": str(path), **msgspec.to_builtins(result)}, ensure_ascii=False)
-
-
-class _table:  # noqa: N801 - a function with a memory of its widths
-    """One line a file: path, the likeliest labels, the number of faces."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        room = max(20, shutil.get_terminal_size().columns // 2)
-        self._width = min(room, max(len(str(path)) for path in paths))
-
-    def __call__(self, path: Path, result: ImageResult) -> str:
-        name = str(path)
-        if len(name) > self._width:
-            name = "…" + name[-(self._width - 1) :]
-        return f"{name:<{self._width}}  {_says(result)}"
-
-
-def _says(result: ImageResult) -> str:
-    if result.error is not None:
-        return f"FAILED  {result.error.detail}"
-    if result.label is None:
-        return "no face found"
-    ranked = list(result.probabilities.items())
-    shown = [f"{label} {probability:6.1%}" for label, probability in ranked[:3]]
-    faces = f"  ({len(result.faces)} faces, the largest shown)" if len(result.faces) > 1 else ""
-    return "  ".join(f"{text:<18}" for text in shown).rstrip() + faces
-
-
 def _overrides(options: argparse.Namespace) -> dict[str, object]:
     """Options that set a setting for this run."""
     overrides: dict[str, object] = {}
@@ -202,6 +222,16 @@ def _positive(text: str) -> int:
     return number
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 60:
+        raise argparse.ArgumentTypeError(f"takes seconds from 0 to 60, not {text!r}")
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     assert __doc__ is not None
     parser = argparse.ArgumentParser(
@@ -221,7 +251,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="predictor processes (default: the cores, at most 4)",
     )
-    question = parser.add_argument_group("what is asked of each image (with PATH)")
+    question = parser.add_argument_group("what is asked of each image (with PATH or --video)")
     question.add_argument(
         "--faces",
         choices=("auto", "all", "largest", "whole"),
@@ -244,7 +274,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     output = parser.add_argument_group("output (with PATH)")
     output.add_argument(
-        "--json", action="store_true", help="one JSON object a line in place of the table"
+        "--json",
+        action="store_true",
+        help="one JSON object a line in place of the table; with --video, one a frame",
     )
     output.add_argument(
         "--explain",
@@ -252,6 +284,30 @@ def _parser() -> argparse.ArgumentParser:
         metavar="OUT",
         help="write into the folder OUT, for each image, a PNG with the places of each face that "
         "spoke for its label in warm colours; --json tells them too",
+    )
+    video = parser.add_argument_group("video (in place of PATH)")
+    video.add_argument(
+        "--video",
+        type=Path,
+        metavar="FILE",
+        help="follow the faces of a video; new ones are looked for four times a second",
+    )
+    video.add_argument(
+        "--out",
+        type=Path,
+        metavar="OUT",
+        help=f"write it here with boxes, labels and probabilities, at its own frame rate and "
+        f"without its sound, replacing what is there. By suffix ({', '.join(WRITES)}): .webm is "
+        "VP8, which browsers play and which takes longer; the others are MPEG-4, for players. "
+        "H.264 cannot be written",
+    )
+    video.add_argument(
+        "--smooth",
+        type=_seconds,
+        default=0.5,
+        metavar="S",
+        help="time constant in seconds of each face's probabilities; 0 takes each frame for itself "
+        "(default: 0.5)",
     )
     return parser
 

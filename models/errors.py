@@ -27,6 +27,12 @@ class ImageError(HyojoError):
     code = "unsupported_image"
 
 
+class VideoError(HyojoError):
+    """A file that is no video we can read."""
+
+    code = "unsupported_video"
+
+
 class BundleError(HyojoError):
     """A model bundle that is missing, incomplete or altered."""
 

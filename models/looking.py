@@ -2,6 +2,7 @@
 the crops."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,12 +67,38 @@ class Looker:
         except ImageError as error:
             return error
 
-    def look(self, source: bytes | np.ndarray, mode: FacesMode) -> Look:
+    def look_through(self, frames: Sequence[np.ndarray], mode: FacesMode) -> list[Look]:
+        """Look at consecutive frames of a video.
+
+        The first is searched as a picture is. What was found is then looked for around its place
+        in each of them, the first too: finer landmarks at a fifth of the cost. A face that comes in
+        later is seen with the next call.
+
+        Args:
+            frames: uint8 (height, width, 3), RGB.
+            mode: see `Predictor.classify`.
+        """
+        known: Sequence[Face] | None = None
+        if frames and self._finds(mode):
+            known = self._detector.detect(frames[0], "all" if mode == "all" else "auto")
+        looks: list[Look] = []
+        for frame in frames:
+            looks.append(self.look(frame, mode, known))
+            known = None if known is None else looks[-1].faces
+        return looks
+
+    def look(
+        self,
+        source: bytes | np.ndarray,
+        mode: FacesMode,
+        known: Sequence[Face] | None = None,
+    ) -> Look:
         """Look at one picture.
 
         Args:
             source: a file's bytes, or decoded uint8 (height, width, 3) RGB.
             mode: see `Predictor.classify`.
+            known: faces of the frame before of a video: only these are looked for.
 
         Raises:
             ImageError: see `models.images.decode`.
@@ -81,9 +108,8 @@ class Looker:
         decode_s, began = time.perf_counter() - began, time.perf_counter()
         cut: list[Face | None] = [None]
         faces: list[Face] = []
-        if mode != "whole" and (mode != "auto" or self._spec.wanted):
-            faces = self._detector.detect(picture.pixels, "all" if mode == "all" else "auto")
-            faces = faces[:1] if mode == "largest" else faces
+        if self._finds(mode):
+            faces = self._found(picture.pixels, mode, known)
             cut = list(faces)
         detect_s = time.perf_counter() - began
         began = time.perf_counter()
@@ -102,6 +128,18 @@ class Looker:
         detect_s += time.perf_counter() - began
         timings = {"decode": decode_s * 1e3, "detect": detect_s * 1e3}
         return Look(picture.width, picture.height, told, crops, corners, timings)
+
+    def _finds(self, mode: FacesMode) -> bool:
+        return mode != "whole" and (mode != "auto" or self._spec.wanted)
+
+    def _found(
+        self, pixels: np.ndarray, mode: FacesMode, known: Sequence[Face] | None
+    ) -> list[Face]:
+        if known is not None:
+            faces = self._detector.again(pixels, known)
+        else:
+            faces = self._detector.detect(pixels, "all" if mode == "all" else "auto")
+        return faces[:1] if mode == "largest" else faces
 
     def _decoded(self, source: bytes | np.ndarray, enough_px: int) -> Picture:
         if isinstance(source, bytes):

@@ -118,7 +118,25 @@ class Predictor:
             raise UsageError(f"faces={faces!r} is unknown. Use one of {', '.join(FACES_MODES)}.")
         if explain and self._evidence is None:
             raise unexplained(self.bundle.manifest.name)
-        looks = [self._looker.look_or_say(picture, faces) for picture in pictures]
+        return self._told(
+            [self._looker.look_or_say(picture, faces) for picture in pictures], explain
+        )
+
+    def follow(
+        self, frames: Sequence[np.ndarray], faces: FacesMode = "auto"
+    ) -> list[Prediction | ImageError]:
+        """Classify consecutive frames of a video together; see `Looker.look_through`.
+
+        Args:
+            frames: uint8 (height, width, 3) RGB arrays.
+            faces: as for `classify`.
+        """
+        return self._told(self._looker.look_through(frames, faces), explain=False)
+
+    def _told(
+        self, looks: Sequence[Look | ImageError], explain: bool
+    ) -> list[Prediction | ImageError]:
+        """Classify all that was cut at once; one prediction a look, in order."""
         crops = [crop for look in looks if isinstance(look, Look) for crop in look.crops]
         start = time.perf_counter()
         scores, evidence = self._answers(crops, explain)

@@ -1,5 +1,6 @@
 """Classify many files at once with the worker's own processes, in order and in bounded memory."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -69,7 +70,8 @@ class _Run:
             for event in [*self._pool.receive(), *self._pool.tick()]:
                 self._take(event)
             self._fill(wanted)
-            self._see_that_it_starts(began)
+            if not self._out:
+                see_that_it_starts(self._pool, math.inf if self._next else began)
             while wanted in self._done:
                 yield self._paths[wanted], self._done.pop(wanted)
                 wanted += 1
@@ -119,10 +121,20 @@ class _Run:
             problem = ImageProblem("worker_lost", event.detail)
             self._done[indices[0]] = ImageResult(error=problem)
 
-    def _see_that_it_starts(self, began: float) -> None:
-        if self._pool.ready or self._out:
-            return
-        if self._pool.problem:
-            raise BundleError(self._pool.problem, "bundle_unfit")
-        if not self._next and time.monotonic() - began > START_PATIENCE_S:
-            raise BundleError(f"No predictor was warm within {START_PATIENCE_S:g} s.", "not_warm")
+
+def see_that_it_starts(pool: Pool, began: float) -> None:
+    """Look at a pool that has no job.
+
+    Args:
+        pool: with no job out.
+        began: when, by `time.monotonic`; infinite to be patient.
+
+    Raises:
+        BundleError: its processes cannot start, or take too long.
+    """
+    if pool.ready:
+        return
+    if pool.problem:
+        raise BundleError(pool.problem, "bundle_unfit")
+    if time.monotonic() - began > START_PATIENCE_S:
+        raise BundleError(f"No predictor was warm within {START_PATIENCE_S:g} s.", "not_warm")

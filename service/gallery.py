@@ -10,18 +10,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from models import images
 from models.errors import UsageError
 from models.explain import overlay
+from service.drawing import draw_face, draw_tag
 from service.protocol import Explanation, FaceResult, ImageResult
 
 SUFFIX = ".explain.png"
 LONGEST_PX = 1600  # larger pictures are made smaller, so that a folder of photographs stays small
 SHORTEST_PX = 480  # of the longer side: on a smaller one no label could be read
-SMALLEST_PX = 14  # of letters
-_INK, _PAPER = (255, 255, 255), (16, 20, 18)
 
 
 class Gallery:
@@ -100,36 +99,15 @@ def drawn(picture: np.ndarray, result: ImageResult) -> np.ndarray:
     for told in (result.explanation, *(face.explanation for face in result.faces)):
         if isinstance(told, Explanation):
             picture = overlay(picture, np.array(told.corners) * scale, np.array(told.map))
-    image = Image.fromarray(picture)
-    pen = ImageDraw.Draw(image)
+    picture = np.array(picture)
     tallest = max(size) / 32
     for face in reversed(result.faces):  # the largest last, on top
-        _draw_face(pen, face, scale, tallest)
+        x, y, wide, tall = (value * scale for value in face.box)
+        draw_face(picture, (x, y, wide, tall), _words(face), tallest)
     if not result.faces:
         words = "no face found" if result.label is None else _words(result)
-        _draw_tag(pen, 0, 0, words, tallest)
-    return np.asarray(image)
-
-
-def _draw_face(pen: ImageDraw.ImageDraw, face: FaceResult, scale: float, tallest: float) -> None:
-    x, y, width, height = (value * scale for value in face.box)
-    line = max(2, round(scale * width / 60))
-    box = (x, y, x + width, y + height)
-    pen.rectangle(box, outline=_PAPER, width=line + 2)
-    pen.rectangle(box, outline=_INK, width=line)
-    _draw_tag(pen, x, y, _words(face), min(tallest, width / 5))
-
-
-def _draw_tag(pen: ImageDraw.ImageDraw, x: float, bottom: float, words: str, tall: float) -> None:
-    """Words on a dark ground that ends above `bottom`, moved to lie inside the picture."""
-    font = ImageFont.load_default(max(SMALLEST_PX, round(tall)))
-    left, top, right, low = pen.textbbox((0, 0), words, font=font)
-    pad = (low - top) / 3
-    width, height = right - left + 2 * pad, low - top + 2 * pad
-    room_x, room_y = pen.im.size[0] - width, pen.im.size[1] - height
-    x, y = max(0, min(x, room_x)), max(0, min(bottom - height, room_y))
-    pen.rectangle((x, y, x + width, y + height), fill=_PAPER)
-    pen.text((x + pad - left, y + pad - top), words, fill=_INK, font=font)
+        draw_tag(picture, 0, 0, words, tallest)
+    return picture
 
 
 def _words(read: FaceResult | ImageResult) -> str:

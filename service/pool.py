@@ -99,7 +99,7 @@ class Pool:
         """Process ids of the living, for measuring and for tests."""
         return [slot.process.pid for slot in self._slots if slot.process is not None]
 
-    def submit(self, job: Job, images: Sequence[bytes]) -> bool:
+    def submit(self, job: Job, images: Sequence[bytes | memoryview]) -> bool:
         """Hand a job to an idle process; False when none could take it."""
         for slot in self._slots:
             if slot.state != "idle":

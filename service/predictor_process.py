@@ -65,7 +65,10 @@ def main(argv: list[str] | None = None) -> int:
 def answer(predictor: "Predictor", job: Job, images: list[bytes]) -> protocol.JobDone:
     """Classify a job's images together; each gets its result or its own error."""
     began = time.perf_counter()
-    outcomes = predictor.classify(images, job.faces, job.explain)
+    if job.video is None:
+        outcomes = predictor.classify(images, job.faces, job.explain)
+    else:
+        outcomes = predictor.follow(_frames(images, job.video), job.faces)
     total = (time.perf_counter() - began) * 1e3
     results, timings = [], []
     for outcome in outcomes:
@@ -98,6 +101,16 @@ def result_of(prediction: "Prediction", labels: tuple[str, ...], top: int | None
     label, probability = next(iter(ranked.items()))
     whole = msgspec.UNSET if faces else told[0]
     return ImageResult(size, label, probability, ranked, faces, explanation=whole)
+
+
+def _frames(raw: list[bytes], size: Size) -> "list[np.ndarray]":
+    """Raw frames as RGB pictures."""
+    import cv2
+    import numpy as np
+
+    shape = size.height, size.width, 3
+    frames = (np.frombuffer(pixels, np.uint8).reshape(shape) for pixels in raw)
+    return [cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in frames]
 
 
 def _explained(told: "explain.Explanation") -> Explanation:

@@ -205,12 +205,18 @@ class Failed(Message, frozen=True, kw_only=True):
 
 
 class Job(Message, frozen=True, kw_only=True):
-    """Images for one predictor process, in the frames that follow."""
+    """Images for one predictor process, in the frames that follow.
+
+    Attributes:
+        video: the frames that follow are no files but raw pixels, consecutive frames of one video
+            of this size: uint8, blue, green, red, row by row from the top left.
+    """
 
     model: str
     faces: FacesMode = "auto"
     top: int | None = None
     explain: bool = False
+    video: Size | None = None
 
 
 class JobDone(Message, frozen=True, kw_only=True):
