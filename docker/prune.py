@@ -21,6 +21,7 @@ NEVER_OPENED = {
     "paddle/libs/libgfortran.so.3": "only liblapack asks for it",
     "paddle/libs/libquadmath.so.0": "only liblapack asks for it",
     "paddle/include": "headers, to compile operators against",
+    "paddle/**/*.py": "builds and trains networks; predictors load the library alone",
     "paddle/_typing/libs": "stubs for type checkers",
     "cv2/data": "Haar cascades; faces are found by yuface",
     "networkx": "imported inside paddle.distributed's planners only",

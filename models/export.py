@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from models import engine, graphs
+from models import graphs
 from models.bundle import GRAPH, PARAMETERS, InputSpec
+from models.engine import Engine
 from models.errors import HyojoError
 from models.framework import paddle
 from models.networks import Classifier
@@ -128,10 +129,7 @@ def _compare(network: Classifier, spec: InputSpec, folder: Path) -> float:
     network.eval()
     with paddle.no_grad():
         ours = nn.functional.softmax(network(paddle.to_tensor(x)), axis=-1).numpy()
-    predictor = engine.opened(folder / GRAPH, folder / PARAMETERS)
-    predictor.get_input_handle(predictor.get_input_names()[0]).copy_from_cpu(x)
-    predictor.run()
-    theirs = predictor.get_output_handle(predictor.get_output_names()[0]).copy_to_cpu()
+    theirs = Engine(folder / GRAPH, folder / PARAMETERS).run(x)
     difference = float(np.abs(ours - theirs).max())
     if not difference <= TOLERANCE:
         raise ExportError(

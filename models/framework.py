@@ -1,20 +1,17 @@
-"""Paddle, imported once and quietly, with the environment it needs set first.
+"""All of Paddle, imported once and quietly, with the environment it needs set first.
 
-Every module that trains does `from models.framework import paddle`. On AMD processors the matrix
-library takes its slow path unless MKL_DEBUG_CPU_TYPE is set before the import (three times slower).
+Every module that trains does `from models.framework import paddle`; one that only answers takes
+`models.native`.
 """
 
 import logging
-import os
 import signal
 import sys
 import warnings
 from types import FrameType
 from typing import Any
 
-os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
-os.environ.setdefault("GLOG_minloglevel", "2")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the face detector stalls with more on busy cores
+from models import native
 
 # What `import paddle` replaces with handlers that print a stack and abort.
 _TAKEN = ("SIGTERM", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGINT")
@@ -59,4 +56,5 @@ def interrupt_on_signals() -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
+assert native  # imported first: it sets the environment that Paddle reads
 paddle = sys.modules.get("paddle") or _import_quietly()

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from models import engine, graphs
+from models import graphs
+from models.engine import Engine
 from models.export import ExportError
 from models.framework import paddle
 from models.inputs import FeatureInputs, ImageInputs, MapInputs
@@ -156,16 +157,11 @@ def _engine(
     with tempfile.TemporaryDirectory(prefix="hyojo-") as folder:
         path = Path(folder) / "closed"
         graphs.save(closed, images.spec, path)
-        predictor = engine.opened(path.with_suffix(".json"), path.with_suffix(".pdiparams"))
-    source = predictor.get_input_handle(predictor.get_input_names()[0])
-    answer = predictor.get_output_handle(predictor.get_output_names()[0])
+        engine = Engine(path.with_suffix(".json"), path.with_suffix(".pdiparams"))
 
     def run(x: np.ndarray) -> np.ndarray:
         whole = np.concatenate([x, np.repeat(x[-1:], _BATCH - len(x), axis=0)])
-        source.reshape(whole.shape)
-        source.copy_from_cpu(np.ascontiguousarray(whole))
-        predictor.run()
-        return np.asarray(answer.copy_to_cpu())[: len(x)]
+        return engine.run(whole)[: len(x)]
 
     _compare(_Closed(network, stages), run, images)
     return run

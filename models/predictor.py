@@ -5,19 +5,15 @@ process.
 processes, one `Predictor` each.
 """
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-# Before Paddle: freeing every intermediate tensor at once costs a third of a small network's time.
-os.environ.setdefault("FLAGS_eager_delete_tensor_gb", "-1")
 
 import numpy as np
 
-from models import engine, images
+from models import images
 from models.bundle import GRAPH, PARAMETERS, Bundle
+from models.engine import Engine
 from models.errors import BundleError, ImageError, UsageError
 from models.explain import Explanation, contrast, unexplained
 from models.faces import Face
@@ -72,14 +68,8 @@ class Predictor:
         given = bundle.manifest
         self._looker = Looker(given.faces, given.input.size, max_pixels)
         self._network = _load(bundle)
-        self._input = self._network.get_input_handle(self._network.get_input_names()[0])
-        names = self._network.get_output_names()
-        self._output = self._network.get_output_handle(names[0])
-        self._evidence: Any = None
-        if bundle.manifest.explains:
-            if len(names) != 2:
-                raise _unfit(bundle, "its manifest says that it explains, and it has one output")
-            self._evidence = self._network.get_output_handle(names[1])
+        if given.explains and self._network.outputs != 2:
+            raise _unfit(bundle, "its manifest says that it explains, and it has one output")
         self._warm_up()
 
     def probabilities(self, crops: Sequence[np.ndarray]) -> np.ndarray:
@@ -116,7 +106,7 @@ class Predictor:
         """
         if faces not in FACES_MODES:
             raise UsageError(f"faces={faces!r} is unknown. Use one of {', '.join(FACES_MODES)}.")
-        if explain and self._evidence is None:
+        if explain and not self.bundle.manifest.explains:
             raise unexplained(self.bundle.manifest.name)
         return self._told(
             [self._looker.look_or_say(picture, faces) for picture in pictures], explain
@@ -166,7 +156,7 @@ class Predictor:
             padded = part + [part[-1]] * (size - len(part))
             rows.append(self._run(spec.tensor(padded))[: len(part)])
             if explain:
-                evidence += list(self._evidence.copy_to_cpu()[: len(part)])
+                evidence += list(self._network.output(1)[: len(part)])
         return np.concatenate(rows), evidence
 
     def _explained(
@@ -179,10 +169,7 @@ class Predictor:
         return tuple(explanations)
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
-        self._input.reshape(batch.shape)
-        self._input.copy_from_cpu(batch)
-        self._network.run()
-        return np.asarray(self._output.copy_to_cpu())
+        return self._network.run(batch)
 
     def _warm_up(self) -> None:
         """Answer once at every batch size, and see that the manifest keeps its word."""
@@ -200,8 +187,8 @@ class Predictor:
                 )
             if not np.allclose(answer.sum(axis=1), 1.0, atol=1e-3):
                 raise _unfit(self.bundle, "its probabilities do not sum to 1")
-        if self._evidence is not None:
-            shape = self._evidence.copy_to_cpu().shape
+        if self.bundle.manifest.explains:
+            shape = self._network.output(1).shape
             if len(shape) != 4 or shape[:2] != answer.shape:
                 raise _unfit(self.bundle, f"its evidence by place has the shape {shape}")
 
@@ -221,9 +208,11 @@ def _prediction(
     )
 
 
-def _load(bundle: Bundle) -> Any:
+def _load(bundle: Bundle) -> Engine:
     try:
-        return engine.opened(bundle.file(GRAPH), bundle.file(PARAMETERS))
+        return Engine(bundle.file(GRAPH), bundle.file(PARAMETERS))
+    except UsageError:  # Paddle itself is missing
+        raise
     except Exception as error:
         raise _unfit(bundle, str(error).strip().split("\n")[-1][:200]) from None
 
