@@ -122,7 +122,6 @@ PEERS: tuple[Peer, ...] = (
         "web",
         "ray",
         CORES,
-        MappingProxyType({"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}),
         patience_s=300.0,
     ),
     Peer(

@@ -2,14 +2,16 @@
 
 Settings: two replicas of one core each (`num_cpus=1`; Ray then gives them one thread), one request
 at a time in a replica (`max_ongoing_requests=1`: the network takes all of its core), access log
-off, dashboard off. The HTTP proxy and the controller are processes beside the replicas; Ray
-reserves no core for them. FOLDER takes the session's files.
+off, dashboard and log monitor off. The HTTP proxy and the controller are processes beside the
+replicas; Ray reserves no core for them. FOLDER takes the session's files.
 
 The cluster is started as for production (`ray start --head`), with fixed ports for the node's
 agents: with ports of their own choice the node gives up after 15 s, which two busy cores can need
-(https://github.com/ray-project/ray/issues/65983).
+(https://github.com/ray-project/ray/issues/65983). After 30 s it gives up in any case.
 """
 
+import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -23,7 +25,13 @@ from starlette.requests import Request
 from bench.peers import CORES
 from bench.peers.running import free_port
 
-_PORTS = ("dashboard-agent-grpc", "dashboard-agent-listen", "metrics-export", "runtime-env-agent")
+_PORTS = (
+    "dashboard-agent-grpc",
+    "dashboard-agent-listen",
+    "metrics-export",
+    "runtime-env-agent",
+    "ray-client-server",
+)
 
 
 @serve.deployment(
@@ -54,15 +62,16 @@ def start_cluster(folder: str) -> str:
     Raises:
         subprocess.CalledProcessError: it did not start.
     """
-    address, ports = f"127.0.0.1:{free_port()}", [f"--{name}-port={free_port()}" for name in _PORTS]
-    ray_command = str(Path(sys.executable).with_name("ray"))
-    head = ["start", "--head", "--node-ip-address=127.0.0.1", f"--port={address.split(':')[1]}"]
-    small = [f"--num-cpus={CORES}", "--include-dashboard=false", f"--temp-dir={folder}"]
-    subprocess.run([ray_command, *head, *small, *ports, "--disable-usage-stats"], check=True)
-    return address
+    port, ports = free_port(), [f"--{name}-port={free_port()}" for name in _PORTS]
+    head = [str(Path(sys.executable).with_name("ray")), "start", "--head", f"--port={port}"]
+    small = [f"--num-cpus={CORES}", "--include-dashboard=false"]
+    quiet = ["--include-log-monitor=false", "--disable-usage-stats", f"--temp-dir={folder}"]
+    subprocess.run([*head, *small, *quiet, *ports], check=True)
+    return f"127.0.0.1:{port}"
 
 
 if __name__ == "__main__":
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # else Ray leaves one in the home folder
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     ray.init(address=start_cluster(sys.argv[2]))
     serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])})

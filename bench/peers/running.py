@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.peers import PROJECT, Peer, PeerError, environment
+from service.kinship import end_with_parent
 
 _MARK = "HYOJO_BENCH_PEER"
 _ENDING_S = 15.0
@@ -166,7 +167,13 @@ def started(
         began = time.perf_counter()
         with (folder / "log.txt").open("wb") as log:
             leader = subprocess.Popen(
-                command, cwd=PROJECT, env=env, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=PROJECT,
+                env=env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=lambda: end_with_parent(signal.SIGTERM),
             )
         running = Running(peer, port, leader, folder, f"{_MARK}={mark}")
         try:
