@@ -14,7 +14,7 @@ BUILD_ARGS ?=
 CA ?=
 export PYTHON
 
-.PHONY: help serve test lint train image clean
+.PHONY: help serve test lint bench train image clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -29,6 +29,10 @@ test: $(VENV)/.installed-test ## Run every test, style and types among them; ARG
 lint: $(VENV)/.installed-test ## Check style and types only
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+bench: $(VENV)/.installed ## Measure everything against its goals: bench/RESULTS.md
+	@$(BIN)/python -m bench.peers.environment
+	@$(BIN)/python -m bench $(ARGS)
 
 train: $(VENV)/.installed ## Train: make train ARGS="--data FOLDER"
 	@exec $(BIN)/python train.py $(ARGS)
