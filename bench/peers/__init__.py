@@ -122,6 +122,9 @@ PEERS: tuple[Peer, ...] = (
         "web",
         "ray",
         CORES,
+        MappingProxyType(
+            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": "{folder}/token"},
+        ),
         patience_s=300.0,
     ),
     Peer(

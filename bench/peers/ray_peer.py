@@ -3,7 +3,8 @@
 Settings: two replicas of one core each (`num_cpus=1`; Ray then gives them one thread), one request
 at a time in a replica (`max_ongoing_requests=1`: the network takes all of its core), access log
 off, dashboard and log monitor off. The HTTP proxy and the controller are processes beside the
-replicas; Ray reserves no core for them. FOLDER takes the session's files.
+replicas; Ray reserves no core for them. FOLDER takes the session's files. Token authentication is
+Ray's default; the environment names the token's file, for Ray would put it into the home folder.
 
 The cluster is started as for production (`ray start --head`), with fixed ports for the node's
 agents: with ports of their own choice the node gives up after 15 s, which two busy cores can need
@@ -71,7 +72,7 @@ def start_cluster(folder: str) -> str:
 
 
 if __name__ == "__main__":
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # else Ray leaves one in the home folder
+    Path(os.environ["RAY_AUTH_TOKEN_PATH"]).write_text(secrets.token_hex(32))
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     ray.init(address=start_cluster(sys.argv[2]))
     serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])})
