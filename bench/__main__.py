@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import comparison, engines, harness, report, serving
+from bench import comparison, engines, harness, moving, report, serving
 from bench.harness import PROJECT, BenchError
 from bench.peers import PeerError
 
@@ -36,6 +36,9 @@ def main(argv: list[str] | None = None) -> int:
         "decoding": lambda: serving.decoding(rounds, seconds),
         "footprint": serving.footprint,
         "growth": lambda: serving.growth(200 if options.quick else options.requests),
+        "live": lambda: moving.measure(
+            3.0 if options.quick else 15.0, 60 if options.quick else 600
+        ),
     }
     began, busy = time.monotonic(), harness.busy_s()
     found: dict[str, Any] = _kept(options.out) if options.only else {}
@@ -104,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = ("overhead", "throughput", "peers", "engines", "decoding", "footprint", "growth")
+    names = (
+        "overhead", "throughput", "peers", "engines", "decoding", "footprint", "growth", "live",
+    )  # fmt: skip
     parser.add_argument(
         "--only", nargs="+", choices=names, help="these; the others stay as last measured"
     )

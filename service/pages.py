@@ -79,5 +79,7 @@ def revalidated(content: bytes, kind: str, request: Request) -> Response:
 
 def add_security_headers(response: Response) -> None:
     """Add what is missing of SECURITY_HEADERS."""
+    given = {name.lower() for name in response.headers.keys()}
     for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
+        if name.lower() not in given:
+            response.headers.add(name, value)
