@@ -9,9 +9,12 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from models.videos import Sink, Source
 from tests.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text()
@@ -73,11 +76,27 @@ def test_a_curl_example_gets_the_answer_it_shows(
         assert got["results"][0]["faces"][0]["label"] == "happiness"
 
 
-@pytest.mark.parametrize("command", [c for c, _ in COMMANDS if c.startswith("python infer.py")])
+INFER = [c for c, _ in COMMANDS if c.startswith("python infer.py")]
+
+
+@pytest.mark.parametrize("command", [c for c in INFER if "--video" not in c])
 def test_an_infer_example_runs(command: str) -> None:
     done = _run(command, PROJECT)
     assert done.returncode == 0, done.stderr
     assert "happiness" in done.stdout
+
+
+def test_the_video_example_runs(tmp_path: Path, face_jpeg: bytes) -> None:
+    (command,) = (c for c in INFER if "--video" in c)
+    face = cv2.imdecode(np.frombuffer(face_jpeg, np.uint8), cv2.IMREAD_COLOR)
+    sink = Sink(tmp_path / "talk.mp4", 25, 512, 512)
+    for number in range(10):
+        sink.write(face, number / 25)
+    sink.finish()
+    done = _run(command.replace("infer.py", str(PROJECT / "infer.py")) + " --json", tmp_path)
+    assert done.returncode == 0, done.stderr
+    labels = [json.loads(line)["faces"][0]["label"] for line in done.stdout.splitlines()]
+    assert labels == ["happiness"] * 10 and len(list(Source(tmp_path / "annotated.mp4"))) == 10
 
 
 def test_training_on_own_folders_as_the_readme_says(tmp_path: Path) -> None:
