@@ -1,4 +1,4 @@
-"""Moving pictures: the camera page beside its browser, and a video file through `infer.py --video`."""
+"""Moving pictures: the camera page beside its browser, and a video through `infer.py --video`."""
 
 import json
 import re

@@ -179,8 +179,8 @@ def _live(row: dict[str, Any]) -> str:
         f"The camera page, with its browser on the same machine (no graphics card): "
         f"{page['frames_a_second']:.1f} answers a second (goal 25; the camera gives 30), "
         f"{times['p50']:.0f} ms from camera to page (p99 {times['p99']:.0f}). Processor ms an "
-        f"answer: browser {cpu['browser']['all']:.1f}, service {cpu['service']['all']:.1f}; showing "
-        f"the camera alone takes the browser {camera['cpu_ms_a_frame']['browser']['all']:.1f} ms a "
+        f"answer: browser {cpu['browser']['all']:.1f}, service {cpu['service']['all']:.1f}; "
+        f"showing the camera alone takes the browser {camera['cpu_ms_a_frame']['browser']['all']:.1f} ms a "
         f"frame.\n\n`infer.py --video FILE --out annotated.mp4`: {row['video_rate']:.0f} frames a "
         f"second over {row['frames']} frames, start and writing counted (goal 60)."
     )
