@@ -272,7 +272,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="images handed to a process at once (default: 8)",
     )
-    output = parser.add_argument_group("output (with PATH)")
+    output = parser.add_argument_group("output")
     output.add_argument(
         "--json",
         action="store_true",

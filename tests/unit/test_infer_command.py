@@ -175,6 +175,9 @@ def test_help_names_every_option_with_its_default() -> None:
         "--processes",
         "--json",
         "--explain",
+        "--video",
+        "--out",
+        "--smooth",
     ):
         assert option in done.stdout
     assert done.stdout.count("default") >= 5 and "python infer.py photo.jpg" in done.stdout
