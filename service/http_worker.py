@@ -1,8 +1,9 @@
 """gunicorn's threaded worker, made so that slow and idle clients cost no thread.
 
 What differs from gunicorn's own: a connection waits in the poller until it has sent the whole head
-of a request; the body has to arrive in time; a closing connection lingers in its own
-thread and not in the loop that serves all others; errors below HTTP are problem documents too.
+of a request, and one that asks again at once stays with its thread; the body has to arrive in time;
+a closing connection lingers in its own thread and not in the loop that serves all others; errors
+below HTTP are problem documents too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import secrets
+import select
 import selectors
 import socket
 import time
@@ -31,6 +33,8 @@ WRITE_S = 30.0
 """Seconds for a client to take its answer."""
 LINGER_S = 0.5
 """Seconds to wait for the client to close first, so that it sees the whole answer."""
+AT_ONCE_MS = 2
+"""How long a thread waits for a connection's next request before the loop watches it again."""
 _READ_BYTES = 64 * 1024
 _LINGER_BYTES = 1024 * 1024
 _HEAD_BYTES = 32 * 1024
@@ -136,7 +140,34 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]
             conn.timeout = min(conn.timeout, deadline)
 
     def handle(self, conn: Any) -> Any:
-        """Answer one request of a connection, in a thread."""
+        """Answer a request of a connection, and what follows at once, in a thread."""
+        keep = self._answer(conn)
+        while keep and self._follows_at_once(conn):
+            keep = self._answer(conn)
+        if not keep:
+            _linger(conn.sock)
+        return keep
+
+    def _follows_at_once(self, conn: Any) -> bool:
+        """Whether the next request's whole head is here within a moment.
+
+        A client that asks again and again then costs no way through the loop that serves all (a
+        third of a request's time here). The thread waits only where no other connection wants one.
+        """
+        if not self.alive or self.tpool._work_queue.qsize() or conn.parser.unreader.buf.getvalue():
+            return False
+        moment = select.poll()
+        moment.register(conn.sock, select.POLLIN)
+        if not moment.poll(AT_ONCE_MS):
+            return False
+        try:
+            conn.head = conn.sock.recv(_READ_BYTES)
+        except OSError:
+            return False
+        return b"\r\n\r\n" in conn.head  # else the loop waits for the rest
+
+    def _answer(self, conn: Any) -> Any:
+        """Answer one request whose head has come."""
         conn.init()
         unreader = conn.parser.unreader
         if not isinstance(unreader.sock, DeadlineSocket):
@@ -144,10 +175,7 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]
         unreader.sock.allow(HEAD_S)
         head, conn.head = conn.head, b""
         unreader.unread(head)
-        keep = super().handle(conn)
-        if not keep:
-            _linger(conn.sock)
-        return keep
+        return super().handle(conn)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """The head is here; now the body gets its time."""

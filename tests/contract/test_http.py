@@ -3,6 +3,7 @@
 import json
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,3 +197,46 @@ def test_requests_on_one_connection_are_all_answered(service_url: str) -> None:
     ask = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
     last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     assert talk(service_url, ask * 3 + last).count(b'{"alive":true}') == 4
+
+
+def alive(client: socket.socket) -> bool:
+    """Whether the answer that comes now is /livez's; its head and body may come apart."""
+    answer = b""
+    while not answer.endswith(b'{"alive":true}') and (more := client.recv(65536)):
+        answer += more
+    return answer.startswith(b"HTTP/1.1 200") and answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("rest_after_s", [0.0, 0.0005, 0.05])
+def test_the_next_request_may_come_in_pieces(service_url: str, rest_after_s: float) -> None:
+    """Its first half comes with the answer to the one before, the rest at once or later."""
+    request = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connect(service_url) as client:
+        client.sendall(request)
+        assert alive(client)
+        for _ in range(20):
+            client.sendall(request[:20])
+            time.sleep(rest_after_s)
+            client.sendall(request[20:])
+            assert alive(client)
+
+
+def test_more_busy_connections_than_threads_are_all_served(service_url: str) -> None:
+    """Clients that ask again at once keep their threads only while nobody else wants one."""
+    request = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    answers = [0] * 40
+
+    def ask(number: int) -> None:
+        with connect(service_url) as client:
+            ends = time.monotonic() + 2
+            while time.monotonic() < ends:
+                client.sendall(request)
+                assert alive(client)
+                answers[number] += 1
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(len(answers))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert min(answers) > 0.1 * max(answers) > 0, f"somebody was kept waiting: {answers}"
