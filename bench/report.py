@@ -115,9 +115,9 @@ def _peers(found: dict[str, Any]) -> str:
 def _engines(found: dict[str, Any]) -> str:
     sizes = list(next(iter(found["ms"].values())))
     lines = [
-        "## The network alone: ms a call, one thread, 32-bit floats",
+        "## The network alone: ms a call of n images, one thread, 32-bit floats",
         "",
-        f"| engine | {' | '.join(f'{size} images' for size in sizes)} | share of peak | "
+        f"| engine | {' | '.join(f'n = {size}' for size in sizes)} | share of peak | "
         "largest difference |",
         "|---|" + "---|" * (len(sizes) + 2),
     ]
