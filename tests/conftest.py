@@ -108,6 +108,11 @@ def is_ready(url: str) -> bool:
         return False
 
 
+# A suite started in the background of a shell ignores Ctrl-C, and so would all that it starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def launch() -> Iterator[Launcher]:
     """Starts processes for one test."""
