@@ -3,7 +3,9 @@
 import math
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,6 +119,27 @@ class Source:
         return float(self._file.get(cv2.CAP_PROP_POS_MSEC)) / 1000
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C and TERM wait until what belongs together is done.
+
+    A mask would not do: another thread takes the signal, and Python runs its handler in this one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no handler runs here
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
+
+
 class Sink:
     """A video file in the making: beside its place, and in its place when it is finished.
 
@@ -170,8 +193,9 @@ class Sink:
             down, right = self._odd
             pixels = cv2.copyMakeBorder(pixels, 0, down, 0, right, cv2.BORDER_REPLICATE)
         while self.written < due:
-            self._file.write(pixels)
-            self.written += 1
+            with _undisturbed():
+                self._file.write(pixels)
+                self.written += 1
 
     def finish(self) -> None:
         """Complete the file and put it in its place.
