@@ -89,9 +89,9 @@ class Task:
     share: float = 1.0
     opinions: np.ndarray | None = None
 
-    def targets(self, smoothing: float, classes: int) -> np.ndarray:
+    def targets(self, smoothing: float) -> np.ndarray:
         """Probabilities to learn, (len(y), classes): smoothed labels, and others' opinions."""
-        wanted = np.full((len(self.y), classes), smoothing / classes, np.float32)
+        wanted = np.full((len(self.y), self.classes), smoothing / self.classes, np.float32)
         wanted[np.arange(len(self.y)), self.y] += 1 - smoothing
         if self.opinions is not None:
             spoken = np.flatnonzero(self.opinions.sum(axis=1) > 0)
@@ -176,7 +176,7 @@ def _epoch(
     order = draw.permutation(task.train)
     own = max(2, round(schedule.batch_size * task.share)) if len(task.company) else 0
     batches = _batches(order, own or schedule.batch_size)
-    targets = task.targets(schedule.label_smoothing, task.classes)
+    targets = task.targets(schedule.label_smoothing)
     model.train()
     total = right = 0.0
     seen = 0

@@ -1,7 +1,7 @@
 """What a network is fed: images cut anew each epoch, or what frozen stages made of them."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -141,6 +141,11 @@ class Joined:
         ]
         order = np.argsort(np.concatenate(places), kind="stable")
         return np.asarray(np.concatenate(rows)[order])
+
+
+def joined(parts: Sequence[Inputs], count: int) -> Inputs:
+    """One set's rows, or two sets' as one; `count` is of the first."""
+    return parts[0] if len(parts) == 1 else Joined(parts[0], count, parts[1])
 
 
 def logits(model: Any, inputs: Inputs, indices: np.ndarray) -> np.ndarray:

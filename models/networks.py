@@ -212,6 +212,15 @@ class Classifier(nn.Layer):  # type: ignore[misc]
             for parameter in stage.parameters():
                 parameter.stop_gradient = stage.frozen
 
+    def set_head(self, weight: np.ndarray, bias: np.ndarray) -> None:
+        """Give the head weights (D, classes) and biases (classes,)."""
+        self.head.weight.set_value(weight.astype(np.float32))
+        self.head.bias.set_value(bias.astype(np.float32))
+
+    def cool(self, temperature: float) -> None:
+        """Soften the probabilities by a temperature (Guo et al. 2017)."""
+        self.set_head(self.head.weight.numpy() / temperature, self.head.bias.numpy() / temperature)
+
     def train(self) -> None:
         """Training mode for the open stages only."""
         super().train()

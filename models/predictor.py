@@ -154,7 +154,7 @@ class Predictor:
             part = list(crops[start : start + self.BATCH_SIZES[-1]])
             size = next(size for size in self.BATCH_SIZES if size >= len(part))
             padded = part + [part[-1]] * (size - len(part))
-            rows.append(self._run(spec.tensor(padded))[: len(part)])
+            rows.append(self._network.run(spec.tensor(padded))[: len(part)])
             if explain:
                 evidence += list(self._network.output(1)[: len(part)])
         return np.concatenate(rows), evidence
@@ -168,16 +168,13 @@ class Predictor:
             explanations.append(Explanation(self.labels[best], contrast(places, best), square))
         return tuple(explanations)
 
-    def _run(self, batch: np.ndarray) -> np.ndarray:
-        return self._network.run(batch)
-
     def _warm_up(self) -> None:
         """Answer once at every batch size, and see that the manifest keeps its word."""
         size = self.bundle.manifest.input.size
         blank = np.full((size, size, 3), 127, np.uint8)
         for count in self.BATCH_SIZES:
             try:
-                answer = self._run(self.bundle.manifest.input.tensor([blank] * count))
+                answer = self._network.run(self.bundle.manifest.input.tensor([blank] * count))
             except Exception as error:
                 raise _unfit(self.bundle, str(error).strip().split("\n")[-1][:200]) from None
             if answer.shape != (count, len(self.labels)):

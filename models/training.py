@@ -6,7 +6,7 @@ or on the maps that closed stages before them gave once; the epoch is chosen on 
 part, by subject where subjects are known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from models.console import Console
 from models.descent import Fit, Schedule, Task, descend
 from models.evaluation import inner_folds, kept_back
 from models.framework import paddle
-from models.inputs import FeatureInputs, ImageInputs, Inputs, Joined, MapInputs, logits
+from models.inputs import FeatureInputs, ImageInputs, Inputs, MapInputs, joined, logits
 from models.networks import DESIGNED, Classifier, NetworkSpec, build, calibrate_batch_norm
 from models.pictures import Pictures
 from models.runs import Run
@@ -227,9 +227,9 @@ class Trainer:
         """What of a network is trained by gradient, and what it is fed with."""
         closed = self._closed(network)
         if not closed:
-            return network, _joined(self._images, len(self.pictures))
+            return network, joined(self._images, len(self.pictures))
         maps = self._maps_of(network, closed)
-        return Tail(network, closed, maps[0].size), _joined(maps, len(self.pictures))
+        return Tail(network, closed, maps[0].size), joined(maps, len(self.pictures))
 
     def _closed(self, network: Classifier) -> int:
         """How many first stages are closed and can run alone."""
@@ -259,7 +259,7 @@ class Trainer:
         head, tried, statistics = heads.fit_lda(
             features, self.y[train], classes, folds, prior, search
         )
-        _set_head(network, head)
+        network.set_head(head.weight, head.bias)
         chosen = next(row for row in tried if row["chosen"])
         self._console.say(
             f"{key}  shrinkage {chosen['shrinkage']:g}  inner validation: accuracy "
@@ -279,8 +279,8 @@ class Trainer:
 
         fit = self._choose_and_refit(renew, inputs, train, key)
         weight = network.head.weight.numpy() / spread[:, None]
-        _set_head(network, heads.Linear(weight, network.head.bias.numpy() - mean @ weight))
-        _cool(network, fit.temperature)
+        network.set_head(weight, network.head.bias.numpy() - mean @ weight)
+        network.cool(fit.temperature)
         return Trained(network, fit.history, _chosen(fit))
 
     def _descend_on_pictures(self, train: np.ndarray, key: str) -> Trained:
@@ -296,7 +296,7 @@ class Trainer:
 
         inputs = self._trained_part(self.fresh(key))[1]
         fit = self._choose_and_refit(renew, inputs, train, key)
-        _cool(made[-1], fit.temperature)
+        made[-1].cool(fit.temperature)
         return Trained(made[-1], fit.history, _chosen(fit))
 
     def _choose_and_refit(self, renew: Any, inputs: Any, train: np.ndarray, key: str) -> Fit:
@@ -339,25 +339,11 @@ class Trainer:
         return fit
 
 
-def _cool(network: Classifier, temperature: float) -> None:
-    head = heads.Linear(network.head.weight.numpy(), network.head.bias.numpy())
-    _set_head(network, head.cooled(temperature))
-
-
 def _numbers(pictures: Pictures, labels: tuple[str, ...]) -> np.ndarray:
     return np.array([labels.index(sample.label) for sample in pictures.dataset.samples])
-
-
-def _joined(parts: Sequence[Inputs], count: int) -> Inputs:
-    return parts[0] if len(parts) == 1 else Joined(parts[0], count, parts[1])
 
 
 def _chosen(fit: Fit) -> dict[str, float]:
     row = fit.history[fit.best_epoch - 1]
     told = {"epochs": fit.best_epoch, "temperature": round(fit.temperature, 4)}
     return told | ({"val_accuracy": row["val_accuracy"]} if "val_accuracy" in row else {})
-
-
-def _set_head(network: Classifier, head: heads.Linear) -> None:
-    network.head.weight.set_value(head.weight.astype(np.float32))
-    network.head.bias.set_value(head.bias.astype(np.float32))

@@ -87,7 +87,7 @@ def test_half_of_what_is_learnt_is_the_opinion_where_there_is_one() -> None:
     nobody = np.array([], int)
     y = np.array([0, 1, 2])
     task = Task("k", None, y, nobody, nobody, 1, 3, opinions=opinions)  # type: ignore[arg-type]
-    wanted = task.targets(0.3, 3)
+    wanted = task.targets(0.3)
     assert np.allclose(wanted[0], [0.5 * 0.8 + 0.1, 0.05 + 0.15, 0.05 + 0.25])
     assert np.allclose(wanted[1:], [[0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
     assert wanted.dtype == np.float32
