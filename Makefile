@@ -14,7 +14,7 @@ BUILD_ARGS ?=
 CA ?=
 export PYTHON
 
-.PHONY: help serve test lint bench train image clean
+.PHONY: help serve test soak lint bench train image clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -25,6 +25,9 @@ serve: $(VENV)/.installed ## Serve in the foreground until Ctrl-C
 test: $(VENV)/.installed-test ## Run every test, style and types among them; ARGS go to pytest
 	@.ci/packages chromium fonts-dejavu-core || [ -z "$$CI" ]
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.installed-test ## Try to break it for long: the same tests of faults and bad input, in full amounts
+	@HYOJO_TEST_SOAK=1 $(BIN)/python -m pytest tests/chaos tests/contract $(ARGS)
 
 lint: $(VENV)/.installed-test ## Check style and types only
 	@$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Faults, overload and bad input, made on purpose against the real service."""
