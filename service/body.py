@@ -34,9 +34,15 @@ class Limits:
 
 
 class _Arrival(threading.local):
-    """This thread's way to say how long what still comes of a body may take; the server sets it."""
+    """How the request of this thread came; the server sets it.
+
+    Attributes:
+        allow: says how long what still comes of the body may take, in seconds.
+        waited_s: how long the request waited for this thread.
+    """
 
     allow: Callable[[float], None] = staticmethod(lambda _seconds: None)
+    waited_s: float = 0.0
 
 
 arrival = _Arrival()

@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     client = WorkerClient(settings.worker)
     metrics = Metrics(lambda: _status_or_none(client))
     app = Flask(__name__, static_folder=None)
+    app.extensions["hyojo-metrics"] = metrics  # for what is refused below the application
     app.request_class = GatewayRequest
     app.config.update(MAX_FORM_MEMORY_SIZE=_FIELD_BYTES, MAX_FORM_PARTS=_FORM_PARTS)
     # A redirect of `//classify` would be an answer of its own kind; it is not found instead.

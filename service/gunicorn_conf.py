@@ -49,6 +49,7 @@ logs.configure(_settings.log_level, _settings.log_format, "gateway")
 
 bind = f"{_host}:{_settings.port}"
 GatewayWorker.body_s = _settings.body_timeout_s
+GatewayWorker.waiting = _settings.gateway_queue
 worker_class = GatewayWorker
 workers = _settings.gateway_processes
 threads = _settings.gateway_threads

@@ -1,15 +1,16 @@
 """gunicorn's threaded worker, made so that slow and idle clients cost no thread.
 
 What differs from gunicorn's own: a connection waits in the poller until it has sent the whole head
-of a request, and one that asks again at once stays with its thread; the body has to arrive in time;
-a closing connection lingers in its own thread and not in the loop that serves all others; errors
-below HTTP are problem documents too.
+of a request, and one that asks again at once stays with its thread; what finds no thread soon is
+refused (`service.overload`); the body has to arrive in time; a closing connection lingers in its
+own thread and not in the loop that serves all others; errors below HTTP are problem documents too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import secrets
 import select
 import selectors
@@ -24,6 +25,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-
 
 from service.body import arrival
 from service.errors import ApiError, problem_document
+from service.overload import Doorkeeper
 
 HEAD_S = 10.0
 """Seconds for a request's line and headers."""
@@ -79,17 +81,24 @@ class DeadlineSocket:
 
 
 class _Connection(TConn):  # type: ignore[misc]
-    """A connection with what has come of its next request's head."""
+    """A connection with what has come of its next request's head, and since when it waits."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.head = b""
+        self.since = 0.0
 
 
 class GatewayWorker(ThreadWorker):  # type: ignore[misc]
-    """One gateway process; `body_s` is set from the settings."""
+    """One gateway process; `body_s` and `waiting` are set from the settings."""
 
     body_s = 30.0
+    waiting = 64
+
+    def run(self) -> None:
+        """The loop, with its poller made in this process."""
+        self.door = Doorkeeper(self.waiting, self.poller)
+        super().run()
 
     def accept(self, listener: Any) -> None:
         """Take a connection; it gets a thread when it has sent a request's head."""
@@ -129,8 +138,33 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]
         if came:
             self.enqueue_req(conn)
         else:
-            self.nr_conns -= 1
-            conn.close()
+            self._forget(conn)
+
+    def enqueue_req(self, conn: Any) -> None:
+        """A request's head is here: a thread answers it, or it is refused at once."""
+        pool = self.door.room(self.tpool, conn.head)
+        if pool is None:
+            self._refuse(conn)
+            return
+        conn.since = time.monotonic()
+        done = pool.submit(self.handle, conn)
+        done.add_done_callback(partial(self.method_queue.defer, self.finish_request, conn))
+
+    def _refuse(self, conn: Any) -> None:
+        refusal = self.door.refusal()
+        self.wsgi.extensions["hyojo-metrics"].refused(conn.head, refusal)
+        if not self.door.see_off(conn, _raw_answer(refusal)):
+            self._forget(conn)
+
+    def murder_pending(self) -> None:
+        """Close what has had its time, refused connections among it."""
+        super().murder_pending()
+        for conn in self.door.close_left():
+            self._forget(conn)
+
+    def _forget(self, conn: Any) -> None:
+        self.nr_conns -= 1
+        conn.close()
 
     def _cap_keepalive(self, deadline: float) -> None:
         """When the worker stops, connections without a request do not hold it up."""
@@ -141,8 +175,10 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle(self, conn: Any) -> Any:
         """Answer a request of a connection, and what follows at once, in a thread."""
+        arrival.waited_s = time.monotonic() - conn.since
         keep = self._answer(conn)
         while keep and self._follows_at_once(conn):
+            arrival.waited_s = 0.0
             keep = self._answer(conn)
         if not keep:
             _linger(conn.sock)
@@ -154,7 +190,7 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]
         A client that asks again and again then costs no way through the loop that serves all (a
         third of a request's time here). The thread waits only where no other connection wants one.
         """
-        if not self.alive or self.tpool._work_queue.qsize() or conn.parser.unreader.buf.getvalue():
+        if not self.alive or self.door.wanted(self.tpool) or conn.parser.unreader.buf.getvalue():
             return False
         moment = select.poll()
         moment.register(conn.sock, select.POLLIN)
@@ -225,6 +261,8 @@ def _raw_answer(error: ApiError) -> bytes:
         "Connection: close\r\n"
         "Content-Type: application/problem+json\r\n"
         f"Content-Length: {len(body)}\r\n"
-        f"X-Request-Id: {request_id}\r\n\r\n"
+        f"X-Request-Id: {request_id}\r\n"
     )
-    return head.encode() + body
+    if error.retry_after is not None:
+        head += f"Retry-After: {max(1, math.ceil(error.retry_after))}\r\n"
+    return head.encode() + b"\r\n" + body

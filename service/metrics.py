@@ -22,6 +22,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from service.errors import ApiError
 from service.protocol import StatusReply, Timings
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -87,6 +88,17 @@ class Metrics:
     def problem(self, code: str) -> None:
         """Count an answer that is a problem document."""
         self._problems.labels(code).inc()
+
+    def refused(self, head: bytes, problem: ApiError) -> None:
+        """Count a request that was refused before it was read.
+
+        Args:
+            head: it begins with the method.
+            problem: what it was told.
+        """
+        method = head.partition(b" ")[0].decode("latin-1")
+        self.answered("none", method, problem.status, 0.0)
+        self.problem(problem.code)
 
     def images(self, sizes: Iterable[int]) -> None:
         """Count images on their way to the worker, by their sizes in bytes."""

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from spectree import Response as Answers
 from spectree import SpecTree
 
-from service.body import Limits
+from service.body import Limits, arrival
 from service.client import WorkerClient
 from service.errors import PROBLEMS, ApiError
 from service.hooks import course
@@ -60,7 +60,8 @@ def add_service(
         images = images_of(cast(GatewayRequest, request), now.body, limits)
         now.images = len(images)
         metrics.images([len(image) for image in images])
-        reply = client.classify(_asked(now.id, query, deadline_s), images, deadline_s)
+        left_s = _time_left(deadline_s)
+        reply = client.classify(_asked(now.id, query, left_s), images, left_s)
         now.model = reply.model
         metrics.stages(reply.timings_ms)
         for result in reply.results:
@@ -138,6 +139,18 @@ def _with_code(text: str) -> Markup:
 
 def _page(pages: Pages, address: str) -> Callable[[], Response]:
     return lambda: pages.answer(address, request)
+
+
+def _time_left(deadline_s: float) -> float:
+    """Seconds left of the deadline for a request that waited for its thread."""
+    left_s = deadline_s - arrival.waited_s
+    if left_s <= 0:
+        raise ApiError(
+            "deadline_exceeded",
+            f"The request waited {arrival.waited_s:.1f} s for its turn. The service is busy; try "
+            "again in a moment.",
+        )
+    return left_s
 
 
 def _asked(request_id: str, query: ClassifyQuery, deadline_s: float) -> ClassifyRequest:

@@ -124,6 +124,13 @@ class Settings(BaseSettings):
         le=512,
         description="Threads in each gateway process: requests it answers at the same time.",
     )
+    gateway_queue: int = Field(
+        64,
+        ge=1,
+        le=100_000,
+        description="Requests that may wait for a thread in each gateway process; more are "
+        "refused with `overloaded`.",
+    )
     url_input: Literal["off"] = Field(
         "off", description="Whether the service fetches images by address."
     )
