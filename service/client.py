@@ -41,6 +41,15 @@ class _Line:
     def __init__(self, sock: zmq.Socket[bytes]) -> None:
         self.socket = sock
         self.pid = os.getpid()
+        self.answers = zmq.Poller()
+        self.answers.register(sock, zmq.POLLIN)
+        self._connect_s = -1.0
+
+    def allow(self, connect_s: float) -> None:
+        """A send waits this long for a worker that is not there, in seconds."""
+        if connect_s != self._connect_s:
+            self.socket.set(zmq.SNDTIMEO, int(connect_s * 1000))
+            self._connect_s = connect_s
 
     def __del__(self) -> None:
         self.socket.close(linger=0)
@@ -110,13 +119,14 @@ class WorkerClient:
         connect_s: float,
         answer_s: float,
     ) -> protocol.AnyMessage:
-        sock = self._socket(connect_s)
+        line = self._line()
+        line.allow(connect_s)
         try:
-            sock.send_multipart([protocol.encode(request), *images])
+            line.socket.send_multipart([protocol.encode(request), *images])
         except zmq.Again:
             raise self._absent() from None
         try:
-            reply = protocol.decode(self._receive(sock, answer_s))
+            reply = protocol.decode(self._receive(line, answer_s))
         except (ApiError, msgspec.DecodeError) as error:
             self._drop()
             raise error if isinstance(error, ApiError) else self._foreign() from error
@@ -127,13 +137,13 @@ class WorkerClient:
             raise ApiError(reply.code, reply.detail, reply.retry_after_s)
         return reply
 
-    def _receive(self, sock: zmq.Socket[bytes], answer_s: float) -> bytes:
+    def _receive(self, line: _Line, answer_s: float) -> bytes:
         ends = time.monotonic() + answer_s
         while (left := ends - time.monotonic()) > 0:
-            if sock.poll(int(min(left, _SLICE_S) * 1000) + 1, zmq.POLLIN):
-                return sock.recv_multipart()[0]
+            if line.answers.poll(int(min(left, _SLICE_S) * 1000) + 1):
+                return line.socket.recv_multipart()[0]
             # With IMMEDIATE a socket is writable only while it is connected.
-            if not sock.poll(0, zmq.POLLOUT):
+            if not line.socket.poll(0, zmq.POLLOUT):
                 raise ApiError(
                     "worker_unavailable",
                     "The worker went away while it held this request. Try again.",
@@ -143,7 +153,7 @@ class WorkerClient:
             f"The worker did not answer within {answer_s:g} s. Try again, or send fewer images.",
         )
 
-    def _socket(self, connect_s: float) -> zmq.Socket[bytes]:
+    def _line(self) -> _Line:
         """This thread's socket, connected or still connecting."""
         line: _Line | None = getattr(self._local, "line", None)
         if line is None or line.pid != os.getpid():
@@ -154,8 +164,7 @@ class WorkerClient:
             sock.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
             sock.connect(self._endpoint)
             line = self._local.line = _Line(sock)
-        line.socket.set(zmq.SNDTIMEO, int(connect_s * 1000))
-        return line.socket
+        return line
 
     def _context_of_process(self) -> zmq.Context[zmq.Socket[bytes]]:
         with self._lock:

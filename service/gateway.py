@@ -8,6 +8,9 @@ stays small.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 from flask import Flask
 
 from service import logs
@@ -16,7 +19,7 @@ from service.client import WorkerClient
 from service.errors import ApiError
 from service.hooks import install
 from service.metrics import Metrics
-from service.pages import Pages
+from service.pages import SECURITY_HEADERS, Pages
 from service.protocol import StatusReply
 from service.routes import add_pages, add_service
 from service.settings import PROJECT, Settings, load_settings
@@ -26,6 +29,23 @@ _FIELD_BYTES = 256 * 1024
 """Of a form's text; werkzeug's parser needs more than its read size of 64 KiB for files, too."""
 _FORM_PARTS = 64
 """A form has at most 8 images; what else is in it is little."""
+_ALWAYS = list(SECURITY_HEADERS.items())
+
+
+class Gateway(Flask):
+    """Flask's application without what this one never needs between a request and its answer."""
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """As Flask's; every answer carries SECURITY_HEADERS, which need no check each time."""
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            return start_response(status, headers + _ALWAYS, *error)
+
+        return super().wsgi_app(environ, start)
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """No view is a coroutine."""
+        return func
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -46,7 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     client = WorkerClient(settings.worker)
     metrics = Metrics(lambda: _status_or_none(client))
-    app = Flask(__name__, static_folder=None)
+    app = Gateway(__name__, static_folder=None)
     app.extensions["hyojo-metrics"] = metrics  # for what is refused below the application
     app.request_class = GatewayRequest
     app.config.update(MAX_FORM_MEMORY_SIZE=_FIELD_BYTES, MAX_FORM_PARTS=_FORM_PARTS)

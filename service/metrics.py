@@ -76,14 +76,20 @@ class Metrics:
             registry=registry,
         )
         self._stage = {stage: self._stages.labels(stage) for stage in STAGES}
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._own = registry
         self._status = status
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answer; an unknown method counts as OTHER, for few label values."""
         method = method if method in _METHODS else "OTHER"
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        key = route, method, status
+        counted = self._answered.get(key)
+        if counted is None:  # finding a series by its labels costs more than counting
+            requests = self._requests.labels(route, method, str(status))
+            counted = self._answered[key] = requests, self._seconds.labels(route)
+        counted[0].inc()
+        counted[1].observe(seconds)
 
     def problem(self, code: str) -> None:
         """Count an answer that is a problem document."""

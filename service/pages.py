@@ -75,11 +75,3 @@ def revalidated(content: bytes, kind: str, request: Request) -> Response:
     response.headers["Cache-Control"] = "no-cache"
     response.make_conditional(request)
     return response
-
-
-def add_security_headers(response: Response) -> None:
-    """Add what is missing of SECURITY_HEADERS."""
-    given = {name.lower() for name in response.headers.keys()}
-    for name, value in SECURITY_HEADERS.items():
-        if name.lower() not in given:
-            response.headers.add(name, value)

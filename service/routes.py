@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from spectree import SpecTree
 from service.body import Limits, arrival
 from service.client import WorkerClient
 from service.errors import PROBLEMS, ApiError
-from service.hooks import course
+from service.hooks import course, present
 from service.metrics import CONTENT_TYPE, STAGES, Metrics
 from service.openapi import EXAMPLE, codes_by_status, document, new_spec
 from service.pages import TYPES, Pages, revalidated
@@ -50,14 +51,15 @@ def add_service(
 
     @app.post("/classify")
     @spec.validate(query=ClassifyQuery, resp=Answers(HTTP_200=ClassifyAnswer), skip_validation=True)
-    def classify() -> tuple[ClassifyAnswer, dict[str, str]]:
+    def classify() -> Response:
         """Classify 1 to 8 images
 
         Send a form with the field `image`, or one image as the raw body, or base64 in JSON.
         """
-        query = classify_query(request.args)
+        asked = cast(GatewayRequest, present())
+        query = classify_query(asked.args)
         now = course()
-        images = images_of(cast(GatewayRequest, request), now.body, limits)
+        images = images_of(asked, now.body, limits)
         now.images = len(images)
         metrics.images([len(image) for image in images])
         left_s = _time_left(deadline_s)
@@ -67,29 +69,32 @@ def add_service(
         for result in reply.results:
             if result.error:
                 metrics.image_problem(result.error.code)
-        return _answer(reply), {"Server-Timing": _server_timing(reply.timings_ms)}
+        response = _json(_answer(reply, now.id))
+        response.headers["Server-Timing"] = _server_timing(reply.timings_ms)
+        return response
 
     @app.get("/models")
     @spec.validate(resp=Answers(HTTP_200=ModelsAnswer), skip_validation=True)
-    def models() -> ModelsAnswer:
+    def models() -> Response:
         """The models, and which one answers by default"""
         status = client.status(course().id)
-        return ModelsAnswer(status.default_model, status.models)
+        return _json(ModelsAnswer(status.default_model, status.models))
 
     @app.get("/livez")
     @spec.validate(resp=Answers(HTTP_200=Alive), skip_validation=True)
-    def livez() -> Alive:
+    def livez() -> Response:
         """Whether the gateway answers; the worker is not asked"""
-        return Alive(True)
+        return _json(Alive(True))
 
     @app.get("/readyz")
     @spec.validate(resp=Answers(HTTP_200=Ready), skip_validation=True)
-    def readyz() -> Ready:
+    def readyz() -> Response:
         """Whether a warm predictor has answered an inference"""
         status = client.status(course().id)
         if not status.ready:
             raise ApiError("not_ready", status.reason or "The worker is still warming up.")
-        return Ready(True, status.predictors_ready, status.predictors, status.queue_length)
+        ready = Ready(True, status.predictors_ready, status.predictors, status.queue_length)
+        return _json(ready)
 
     @app.get("/metrics")
     @spec.validate(resp=Answers("HTTP_200"), skip_validation=True)
@@ -107,6 +112,8 @@ def add_pages(app: Flask, pages: Pages, spec: SpecTree, max_images: int) -> None
 
     app.jinja_env.filters["code"] = _with_code
     tree = document(spec, app, max_images)
+    # The wrappers have said what there is to describe; a request need not pass through them.
+    app.view_functions.update({n: inspect.unwrap(view) for n, view in app.view_functions.items()})
     described = msgspec.json.encode(tree)
 
     @app.get("/openapi.json")
@@ -164,7 +171,11 @@ def _asked(request_id: str, query: ClassifyQuery, deadline_s: float) -> Classify
     )
 
 
-def _answer(reply: ClassifyReply) -> ClassifyAnswer:
+def _json(answer: msgspec.Struct) -> Response:
+    return Response(msgspec.json.encode(answer), content_type="application/json")
+
+
+def _answer(reply: ClassifyReply, request_id: str) -> ClassifyAnswer:
     """The worker's reply as it goes out; a single image that is bad is an error of the request."""
     first = reply.results[0]
     single = len(reply.results) == 1
@@ -177,7 +188,7 @@ def _answer(reply: ClassifyReply) -> ClassifyAnswer:
         probability=first.probability if single else msgspec.UNSET,
         results=reply.results,
         timings_ms=reply.timings_ms,
-        request_id=course().id,
+        request_id=request_id,
     )
 
 
