@@ -181,6 +181,7 @@ def _pool(
         settings.predictors,
         settings.max_pixels,
         settings.predictor_timeout_s,
+        settings.predictor_stuck_s,
     )
 
 

@@ -6,6 +6,7 @@ next one: one picture must not take them all.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,10 +21,13 @@ import zmq
 
 from service import protocol
 from service.protocol import Failed, Hello, Job, JobDone
+from service.stillness import Stillness
 
 START_TIMEOUT_S = 60.0
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
+KILLED_BACKOFF_S = 0.5
+"""What was killed from outside while it started is no bad bundle: it is tried again soon."""
 PROJECT = Path(__file__).resolve().parent.parent
 
 _log = structlog.get_logger("pool")
@@ -51,6 +55,7 @@ class _Slot:
     job: str | None = None
     since: float = 0.0  # when the state began, or when a waiting slot may start
     failures: int = 0  # starts that led nowhere, one after another
+    watch: Stillness | None = None
 
 
 @dataclass
@@ -63,6 +68,7 @@ class Pool:
         size: processes.
         max_pixels: they refuse larger pictures.
         timeout_s: a job that takes longer counts as hung.
+        stuck_s: a process that stands still for so long while it has a job counts as hung.
     """
 
     context: "zmq.Context[zmq.Socket[bytes]]"
@@ -70,6 +76,7 @@ class Pool:
     size: int
     max_pixels: int
     timeout_s: float
+    stuck_s: float = 1.0
     replaced: int = 0
     problem: str = ""
     _slots: list[_Slot] = field(default_factory=list)
@@ -137,15 +144,23 @@ class Pool:
                 if now >= slot.since:
                     self._start(slot)
                 continue
-            assert slot.process is not None
-            status = slot.process.poll()
-            if status is not None:
-                events += self._lose(slot, f"ended with status {status}")
-            elif slot.state == "busy" and now - slot.since > self.timeout_s:
-                events += self._lose(slot, f"did not answer within {self.timeout_s:g} s")
-            elif slot.state == "starting" and now - slot.since > START_TIMEOUT_S:
-                events += self._lose(slot, f"was not warm within {START_TIMEOUT_S:g} s")
+            if why := self._lost(slot, now):
+                events += self._lose(slot, why)
         return events
+
+    def _lost(self, slot: _Slot, now: float) -> str:
+        """What is wrong with a slot's process; empty when it lives and works."""
+        assert slot.process is not None and slot.watch is not None
+        status = slot.process.poll()
+        if status is not None:
+            return f"ended with status {status}"
+        if slot.watch.look(now, slot.state == "busy") > self.stuck_s:
+            return f"stood still for {self.stuck_s:g} s"
+        if slot.state == "busy" and now - slot.since > self.timeout_s:
+            return f"did not answer within {self.timeout_s:g} s"
+        if slot.state == "starting" and now - slot.since > START_TIMEOUT_S:
+            return f"was not warm within {START_TIMEOUT_S:g} s"
+        return ""
 
     def close(self) -> None:
         """End every process and remove the socket."""
@@ -173,7 +188,8 @@ class Pool:
 
     def _lose(self, slot: _Slot, why: str) -> list[Event]:
         """Give a process up; the slot is free for a new one after a pause that grows."""
-        assert slot.process is not None
+        assert slot.process is not None and slot.watch is not None
+        from_outside = slot.watch.still_s > self.stuck_s or slot.process.poll() == -signal.SIGKILL
         slot.process.kill()
         slot.process.wait()
         lost: list[Event] = []
@@ -185,8 +201,9 @@ class Pool:
             lost = [Lost(slot.job, detail)]
         pause = 0.0
         if slot.state == "starting":
-            pause = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**slot.failures)
-            slot.failures += 1
+            longest = KILLED_BACKOFF_S if from_outside else LONGEST_BACKOFF_S
+            pause = min(longest, FIRST_BACKOFF_S * 2**slot.failures)
+            slot.failures += not from_outside
             self.problem = self.problem or f"A predictor process {why} while it started."
         _log.warning("predictor lost", predictor=slot.name, why=why, next_start_in_s=pause)
         self.replaced += 1
@@ -208,4 +225,5 @@ class Pool:
             stdout=2,  # what a library prints must not stand among the answers
             process_group=0,  # Ctrl-C is for the parent, which ends its processes itself
         )
+        slot.watch = Stillness(slot.process.pid)
         slot.state, slot.since = "starting", time.monotonic()

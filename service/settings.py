@@ -106,6 +106,13 @@ class Settings(BaseSettings):
         le=600,
         description="Seconds a predictor may spend on one image before it is replaced.",
     )
+    predictor_stuck_s: float = Field(
+        1,
+        gt=0,
+        le=600,
+        description="Seconds a predictor may stand still, stopped or locked up, before it is "
+        "replaced.",
+    )
     max_body_mb: float = Field(
         32, gt=0, le=1024, description="Largest request body, in MiB, all images together."
     )

@@ -79,8 +79,8 @@ def wait_until(condition: object, what: str, seconds: float = 15) -> None:
 
 
 def warm(launch: Launcher, **settings: object) -> WarmWorker:
-    """Start a worker and wait until it is ready."""
-    running = launch("infer.py", **settings)
+    """Start a worker and wait until it is ready; a predictor that is stopped is not replaced."""
+    running = launch("infer.py", **{"predictor_stuck_s": 60, **settings})  # some are to be stopped
     running.wait_for(lambda: "ready: " in running.log, "the ready line")
     return WarmWorker(running, Client(launch, running.endpoint))
 

@@ -47,6 +47,31 @@ def test_a_hung_predictor_is_replaced_after_its_time(launch: Launcher, face_jpeg
     assert _is_good(worker, face_jpeg)
 
 
+def test_a_predictor_that_stands_still_is_replaced_long_before_its_time(
+    launch: Launcher, face_jpeg: bytes
+) -> None:
+    worker = warm(launch, predictor_stuck_s=0.5, predictor_timeout_s=60)
+    worker.freeze()
+    began = time.monotonic()
+    reply = worker.client.classify(face_jpeg)
+    assert time.monotonic() - began < 5
+    assert isinstance(reply, ClassifyReply) and reply.results[0].error is not None
+    assert reply.results[0].error.code == "worker_lost"
+    assert "stood still for 0.5 s" in reply.results[0].error.detail
+    wait_until(lambda: worker.client.status().ready, "a new predictor", 10)
+    assert _is_good(worker, face_jpeg)
+
+
+def test_a_predictor_stopped_while_idle_is_replaced_before_it_costs_an_image(
+    launch: Launcher, face_jpeg: bytes
+) -> None:
+    worker = warm(launch, predictor_stuck_s=0.5)
+    pid = worker.freeze()
+    wait_until(lambda: worker.predictors not in ([], [pid]), "a new one", 10)
+    wait_until(lambda: worker.client.status().ready, "readiness", 20)
+    assert _is_good(worker, face_jpeg)
+
+
 def test_the_deadline_of_a_request_is_kept_and_a_late_result_goes_to_nobody(
     launch: Launcher, face_jpeg: bytes
 ) -> None:

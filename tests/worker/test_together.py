@@ -47,7 +47,7 @@ def test_a_signal_ends_both_with_0_and_leaves_nothing(launch: Launcher, number: 
 
 
 def test_a_running_request_is_answered_before_the_end(launch: Launcher, face_jpeg: bytes) -> None:
-    running = _start(launch)
+    running = _start(launch, predictor_stuck_s=60)
     predictor = next(
         pid
         for pid in _family(running.process.pid)
