@@ -1,10 +1,9 @@
-"""The body of a request, read within bounds of size and time."""
+"""The body of a request, read within bounds of size."""
 
 from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
@@ -12,9 +11,6 @@ from flask import Request
 
 from service.errors import ApiError
 
-_DRAIN_S = 2.0
-"""How long a body that is refused is still read, so that its sender sees the answer."""
-_DRAIN_BYTES = 64 * 1024
 _MEGABYTE = 1024 * 1024
 
 
@@ -37,11 +33,9 @@ class _Arrival(threading.local):
     """How the request of this thread came; the server sets it.
 
     Attributes:
-        allow: says how long what still comes of the body may take, in seconds.
         waited_s: how long the request waited for this thread.
     """
 
-    allow: Callable[[float], None] = staticmethod(lambda _seconds: None)
     waited_s: float = 0.0
 
 
@@ -52,7 +46,7 @@ class BoundedBody(io.RawIOBase):
     """`wsgi.input` with a limit on its bytes, whatever length the client declared.
 
     Args:
-        source: the server's stream; it ends where the body ends, or when its time is over.
+        source: the server's stream; it ends where the body ends.
         limits: of bytes.
         declared: Content-Length, None for a chunked body.
     """
@@ -62,7 +56,6 @@ class BoundedBody(io.RawIOBase):
         self._source = source
         self._limits = limits
         self._declared = declared
-        self._ended = False
         self.taken = 0
 
     def readable(self) -> bool:
@@ -77,7 +70,7 @@ class BoundedBody(io.RawIOBase):
         data = self._receive(size if size >= 0 else self._limits.body_bytes + 1)
         self.taken += len(data)
         if self.taken > self._limits.body_bytes:
-            raise self._too_large()
+            raise body_too_large(self._limits.body_bytes)
         if not data and size != 0 and self._declared is not None and self.taken < self._declared:
             raise ApiError(
                 "bad_request",
@@ -89,48 +82,25 @@ class BoundedBody(io.RawIOBase):
     def check_declared(self) -> None:
         """Refuse by Content-Length before anything is read."""
         if self._declared is not None and self._declared > self._limits.body_bytes:
-            raise self._too_large()
-
-    def drain(self) -> None:
-        """Read and drop what the client still sends, for a moment only.
-
-        Closing with unread bytes resets the connection, and the client would see that instead of
-        the answer.
-        """
-        if self._ended:
-            return
-        arrival.allow(_DRAIN_S)
-        dropped = 0
-        try:
-            while dropped < 2 * self._limits.body_bytes:
-                data = self._receive(_DRAIN_BYTES)
-                dropped += len(data)
-                if not data:
-                    return
-        except ApiError:
-            return
+            raise body_too_large(self._limits.body_bytes)
 
     def _receive(self, size: int) -> bytes:
         try:
             return self._source.read(size)
-        except TimeoutError:
-            self._ended = True
-            raise ApiError(
-                "body_timeout",
-                "The body did not arrive in time. Send smaller images, or use a faster connection.",
-            ) from None
+        except ApiError:  # why the rest of it did not come
+            raise
         except Exception as error:  # the server's own errors: bad chunks, a client that left
-            self._ended = True
             raise ApiError(
                 "bad_request", "The body breaks off or is framed wrongly. Send the request again."
             ) from error
 
-    def _too_large(self) -> ApiError:
-        return ApiError(
-            "body_too_large",
-            f"The body is larger than {self._limits.body_bytes / _MEGABYTE:g} MiB. "
-            "Send fewer or smaller images.",
-        )
+
+def body_too_large(limit: int) -> ApiError:
+    """The error for a body of more bytes than `limit`."""
+    return ApiError(
+        "body_too_large",
+        f"The body is larger than {limit / _MEGABYTE:g} MiB. Send fewer or smaller images.",
+    )
 
 
 def bound(request: Request, limits: Limits) -> BoundedBody:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import socket
 import sys
@@ -28,6 +29,11 @@ except SettingsError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(2)
 
+_MOST_CONNECTIONS = 2000
+_OTHER_FILES = 256
+"""Open files of a process that are no connections: libraries, sockets to the worker, logs."""
+_SEND_BYTES = 256 * 1024
+"""The system keeps so much of an answer for a slow client, so that no thread waits for it."""
 _MEMORY = "/dev/shm"
 _in_memory = _MEMORY if os.path.isdir(_MEMORY) and os.access(_MEMORY, os.W_OK) else None
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
@@ -45,15 +51,27 @@ class GunicornLog(Logger):  # type: ignore[misc]
         self.debug(msg, *args, **kwargs)
 
 
+def _connections() -> int:
+    """Connections a process may hold: 2,000, or what its limit of open files leaves."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + _OTHER_FILES
+    if soft < wanted:
+        soft = min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(_MOST_CONNECTIONS, soft - _OTHER_FILES)
+
+
 logs.configure(_settings.log_level, _settings.log_format, "gateway")
 
 bind = f"{_host}:{_settings.port}"
 GatewayWorker.body_s = _settings.body_timeout_s
 GatewayWorker.waiting = _settings.gateway_queue
+GatewayWorker.body_bytes = _settings.max_body_bytes
+GatewayWorker.buffer_bytes = max(_settings.body_buffer_bytes, 2 * _settings.max_body_bytes)
 worker_class = GatewayWorker
 workers = _settings.gateway_processes
 threads = _settings.gateway_threads
-worker_connections = 2000
+worker_connections = _connections()
 # Loaded once and shared by the processes after the fork: they start at once and share its memory.
 preload_app = True
 # The heartbeat file must not live on a disk: a slow one would look like a hung process.
@@ -95,6 +113,7 @@ def _refuse_taken(address: tuple[Any, ...]) -> None:
 def when_ready(server: Any) -> None:
     """One line when requests are answered, with the address to open."""
     for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
         structlog.get_logger().info("gateway listening", url=str(listener))
 
 

@@ -62,8 +62,6 @@ def install(app: Flask, metrics: Metrics, limits: Limits) -> None:
 
     def end(response: Response) -> Response:
         now, came = course(), present()
-        if response.status_code >= 400:
-            now.body.drain()
         response.headers["X-Request-Id"] = now.id
         response.headers.setdefault("Cache-Control", "no-store")
         seconds = time.perf_counter() - now.started

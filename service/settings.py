@@ -120,6 +120,13 @@ class Settings(BaseSettings):
     body_timeout_s: float = Field(
         30, gt=0, le=3600, description="Seconds a request body may take to arrive."
     )
+    body_buffer_mb: float = Field(
+        128,
+        gt=0,
+        le=65536,
+        description="Memory of a gateway process for bodies on their way, in MiB, at least two of "
+        "the largest; beyond it the slowest is refused with `overloaded`.",
+    )
     max_pixels: int = Field(
         40_000_000, ge=1, le=1_000_000_000, description="Most pixels in one image."
     )
@@ -184,6 +191,11 @@ class Settings(BaseSettings):
     def max_body_bytes(self) -> int:
         """Largest request body in bytes."""
         return int(self.max_body_mb * MEGABYTE)
+
+    @property
+    def body_buffer_bytes(self) -> int:
+        """Most bytes of all bodies on their way."""
+        return int(self.body_buffer_mb * MEGABYTE)
 
     @property
     def max_image_bytes(self) -> int:
