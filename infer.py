@@ -25,7 +25,7 @@ from models import images
 from models.errors import HyojoError, UsageError
 from models.explain import unexplained
 from models.videos import WRITES, Sink, Source, see_that_it_can_be_written
-from service import catalog, logs
+from service import catalog, keys, logs
 from service.batch import Question, classify_files
 from service.endpoint import EndpointError, bind
 from service.errors import SettingsError
@@ -63,7 +63,8 @@ def serve(settings: Settings) -> int:
         if info.error:
             print(f"infer.py: {info.error}", file=sys.stderr, flush=True)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    endpoint = bind(context, settings.worker)
+    held = keys.for_endpoint(settings.worker, settings.worker_keys)
+    endpoint = bind(context, settings.worker, held)
     pool = _pool(context, models, settings)
     worker = Worker(settings, models, endpoint, pool)
     for number in (signal.SIGTERM, signal.SIGINT):

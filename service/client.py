@@ -10,19 +10,21 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import zmq
 
 from service import protocol
 from service.errors import ApiError
+from service.keys import Keys
 from service.protocol import ClassifyReply, ClassifyRequest, ErrorReply, StatusReply, StatusRequest
 
 _SLICE_S = 0.1
 """How often a waiting thread looks whether the worker is still connected."""
 _RECONNECT_MS = 100
+_LARGEST_REPLY = 16 << 20
+"""Bytes; a worker's longest answer is far shorter."""
 _MARGIN_S = 0.5
 """The worker keeps the deadline itself; the gateway waits this much longer for it to say so."""
 
@@ -61,11 +63,21 @@ class WorkerClient:
     Args:
         endpoint: ZeroMQ address the worker is bound to.
         patience: how long to wait for one that is not there.
+        keys: the gateway's, for an endpoint over TCP.
+        on_foreign: called for each message that is not the answer asked for.
     """
 
-    def __init__(self, endpoint: str, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        patience: Patience | None = None,
+        keys: Keys | None = None,
+        on_foreign: Callable[[], object] = lambda: None,
+    ) -> None:
         self._endpoint = endpoint
         self._patience = patience or Patience()
+        self._keys = keys
+        self._on_foreign = on_foreign
         self._lock = threading.Lock()
         self._pid = 0
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
@@ -118,7 +130,7 @@ class WorkerClient:
         images: Sequence[bytes],
         connect_s: float,
         answer_s: float,
-    ) -> protocol.AnyMessage:
+    ) -> protocol.ClassifyReply | protocol.StatusReply:
         line = self._line()
         line.allow(connect_s)
         try:
@@ -126,8 +138,8 @@ class WorkerClient:
         except zmq.Again:
             raise self._absent() from None
         try:
-            reply = protocol.decode(self._receive(line, answer_s))
-        except (ApiError, msgspec.DecodeError) as error:
+            reply = protocol.decode_reply(self._receive(line, answer_s))
+        except (ApiError, protocol.UnreadableError) as error:
             self._drop()
             raise error if isinstance(error, ApiError) else self._foreign() from error
         if reply.id != request.id:
@@ -162,6 +174,9 @@ class WorkerClient:
             # Nothing is queued for a worker that is not there: a send waits, then fails.
             sock.set(zmq.IMMEDIATE, 1)
             sock.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
+            sock.set(zmq.MAXMSGSIZE, _LARGEST_REPLY)
+            if self._keys is not None:
+                self._keys.as_client(sock)
             sock.connect(self._endpoint)
             line = self._local.line = _Line(sock)
         return line
@@ -184,6 +199,7 @@ class WorkerClient:
         )
 
     def _foreign(self) -> ApiError:
+        self._on_foreign()
         return ApiError(
             "worker_unavailable",
             "The worker sent something that is not the answer. Try again; if this lasts, see that "

@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import Flask
 
-from service import logs
+from service import keys, logs
 from service.body import Limits
 from service.client import WorkerClient
 from service.errors import ApiError
@@ -64,7 +64,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         image_bytes=settings.max_image_bytes,
         images=settings.max_images,
     )
-    client = WorkerClient(settings.worker)
+    client = WorkerClient(
+        settings.worker,
+        keys=keys.for_endpoint(settings.worker, settings.worker_keys),
+        on_foreign=lambda: metrics.foreign(),
+    )
     metrics = Metrics(lambda: _status_or_none(client))
     app = Gateway(__name__, static_folder=None)
     app.extensions["hyojo-metrics"] = metrics  # for what is refused below the application

@@ -46,22 +46,31 @@ def ask_gateway(host: str, port: int, timeout_s: float = TIMEOUT_S) -> None:
         raise NotReadyError(body.decode(errors="replace").strip() or "the gateway is not ready")
 
 
-def ask_worker(endpoint: str, timeout_s: float = TIMEOUT_S) -> None:
+def ask_worker(endpoint: str, timeout_s: float = TIMEOUT_S, keys_file: str = "") -> None:
     """Return if the worker says that it is ready.
 
     Args:
         endpoint: its ZeroMQ endpoint.
         timeout_s: how long to wait for its answer.
+        keys_file: as HYOJO_WORKER_KEYS names it, for an endpoint over TCP.
 
     Raises:
-        NotReadyError: it is not, or says nothing.
+        NotReadyError: it is not, or says nothing, or the keys cannot be used.
     """
     import zmq
 
+    from service.errors import SettingsError
+    from service.keys import for_endpoint
     from service.protocol import StatusReply, StatusRequest, decode, encode
 
+    try:
+        keys = for_endpoint(endpoint, keys_file)
+    except SettingsError as error:
+        raise NotReadyError(str(error)) from None
     with zmq.Context() as context, context.socket(zmq.DEALER) as worker:
         worker.linger = 0
+        if keys is not None:
+            keys.as_client(worker)
         worker.connect(endpoint)
         worker.send(encode(StatusRequest(id="health")))
         if not worker.poll(int(timeout_s * 1000)):
@@ -77,7 +86,7 @@ def main(arguments: list[str]) -> int:
     """Ask, say the answer in a line, return the exit status."""
     try:
         if arguments == ["worker"]:
-            ask_worker(_worker_endpoint())
+            ask_worker(_worker_endpoint(), keys_file=os.environ.get("HYOJO_WORKER_KEYS", ""))
         elif not arguments:
             port = int(os.environ.get("HYOJO_PORT") or 8000)
             ask_gateway(os.environ.get("HYOJO_HOST", ""), port)

@@ -68,6 +68,11 @@ class Metrics:
             ("code",),
             registry=registry,
         )
+        self._foreign = Counter(
+            "hyojo_foreign_messages",
+            "Messages from the worker's socket that were not the answer asked for.",
+            registry=registry,
+        )
         self._stages = Histogram(
             "hyojo_stage_seconds",
             "Seconds a request spent in each stage of the worker.",
@@ -115,6 +120,10 @@ class Metrics:
     def image_problem(self, code: str) -> None:
         """Count an image that could not be classified."""
         self._image_problems.labels(code).inc()
+
+    def foreign(self) -> None:
+        """Count a message from the worker's socket that was not the answer."""
+        self._foreign.inc()
 
     def stages(self, timings: Timings) -> None:
         """Count where the time of one request went."""

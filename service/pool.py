@@ -78,6 +78,7 @@ class Pool:
     timeout_s: float
     stuck_s: float = 1.0
     replaced: int = 0
+    unreadable: int = 0
     problem: str = ""
     _slots: list[_Slot] = field(default_factory=list)
     _generation: int = 0
@@ -125,13 +126,17 @@ class Pool:
         events: list[Event] = []
         while True:
             try:
-                name, header = self.socket.recv_multipart(zmq.NOBLOCK)[:2]
+                name, *frames = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return events
-            slot = next((slot for slot in self._slots if slot.name == name.decode()), None)
+            slot = next((slot for slot in self._slots if slot.name.encode() == name), None)
             if slot is None:  # a last word from a process already given up
                 continue
-            event = self._heard(slot, protocol.decode(header))
+            try:
+                event = self._heard(slot, protocol.decode(frames[0]))
+            except (protocol.UnreadableError, IndexError):
+                self.unreadable += 1  # a process out of its mind; its job's time runs out
+                continue
             if event is not None:
                 events.append(event)
 
@@ -181,7 +186,7 @@ class Pool:
         elif isinstance(message, Failed):
             self.problem = message.detail
             _log.error("predictor cannot start", predictor=slot.name, why=message.detail)
-        elif isinstance(message, JobDone) and message.id == slot.job:
+        elif isinstance(message, JobDone) and message.id == slot.job and message.whole:
             slot.state, slot.job, slot.failures = "idle", None, 0
             return message
         return None

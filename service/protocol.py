@@ -4,17 +4,24 @@ A message is a list of frames: the first is one of the structs below in MessageP
 bytes of the images it speaks of, as the client sent them. Nothing here is a pickle.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 FacesMode = Literal["auto", "all", "largest", "whole"]
+Id = Annotated[str, msgspec.Meta(max_length=128)]
+Name = Annotated[str, msgspec.Meta(max_length=256)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class UnreadableError(msgspec.DecodeError):
+    """These bytes are no message that this side takes."""
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Any message. `id` ties a reply to its request."""
 
-    id: str
+    id: Id
 
 
 class ClassifyRequest(Message, frozen=True, kw_only=True):
@@ -29,11 +36,11 @@ class ClassifyRequest(Message, frozen=True, kw_only=True):
             the two sides need no common clock.
     """
 
-    model: str | None = None
+    model: Name | None = None
     faces: FacesMode = "auto"
-    top: int | None = None
+    top: Count | None = None
     explain: bool = False
-    timeout_ms: float = 10_000
+    timeout_ms: Annotated[float, msgspec.Meta(ge=0)] = 10_000
 
 
 class StatusRequest(Message, frozen=True, kw_only=True):
@@ -141,7 +148,7 @@ class ErrorReply(Message, frozen=True, kw_only=True):
 
     code: str
     detail: str
-    retry_after_s: float | None = None
+    retry_after_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] | None = None
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -214,7 +221,7 @@ class Job(Message, frozen=True, kw_only=True):
 
     model: str
     faces: FacesMode = "auto"
-    top: int | None = None
+    top: Count | None = None
     explain: bool = False
     video: Size | None = None
 
@@ -225,21 +232,23 @@ class JobDone(Message, frozen=True, kw_only=True):
     results: list[ImageResult]
     timings_ms: list[Timings]
 
+    @property
+    def whole(self) -> bool:
+        """Whether there is a result, and a timing for each."""
+        return len(self.results) == len(self.timings_ms) > 0
 
-AnyMessage = (
-    ClassifyRequest
-    | StatusRequest
-    | ClassifyReply
-    | ErrorReply
-    | StatusReply
-    | Hello
-    | Failed
-    | Job
-    | JobDone
-)
+
+Request = ClassifyRequest | StatusRequest
+Reply = ClassifyReply | ErrorReply | StatusReply
+AnyMessage = Request | Reply | Hello | Failed | Job | JobDone
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AnyMessage)
+_request_decoder = msgspec.msgpack.Decoder(Request)
+_reply_decoder = msgspec.msgpack.Decoder(Reply)
+# All that decoding raises over bytes of any kind: text that is no UTF-8 and boxes in boxes in boxes
+# are not among msgspec's own errors.
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError, MemoryError)
 
 
 def encode(message: Message) -> bytes:
@@ -251,7 +260,36 @@ def decode(frame: bytes) -> AnyMessage:
     """A first frame as its message.
 
     Raises:
-        msgspec.DecodeError: it is none of ours.
+        UnreadableError: it is none of ours.
     """
-    message: AnyMessage = _decoder.decode(frame)
+    try:
+        message: AnyMessage = _decoder.decode(frame)
+    except _UNREADABLE as error:
+        raise UnreadableError(type(error).__name__) from None
+    return message
+
+
+def decode_request(frame: bytes) -> Request:
+    """A first frame as what a gateway may ask.
+
+    Raises:
+        UnreadableError: it is nothing of the kind.
+    """
+    try:
+        message: Request = _request_decoder.decode(frame)
+    except _UNREADABLE as error:
+        raise UnreadableError(type(error).__name__) from None
+    return message
+
+
+def decode_reply(frame: bytes) -> Reply:
+    """A first frame as what a worker may answer.
+
+    Raises:
+        UnreadableError: it is nothing of the kind.
+    """
+    try:
+        message: Reply = _reply_decoder.decode(frame)
+    except _UNREADABLE as error:
+        raise UnreadableError(type(error).__name__) from None
     return message

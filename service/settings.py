@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -72,6 +72,13 @@ class Settings(BaseSettings):
         description="ZeroMQ endpoint between gateway and worker: `ipc://` and a path, "
         "or `tcp://address:port`.",
         json_schema_extra=_shown("`ipc://` in a private folder of the user"),
+    )
+    worker_keys: str = Field(
+        "",
+        validate_default=True,
+        description="File of CURVE keys for a worker at `tcp://`, which needs them; "
+        "`python -m service.keys make FOLDER` writes one for each side.",
+        json_schema_extra=_shown("none"),
     )
     params: Path = Field(
         PROJECT / "params",
@@ -180,6 +187,16 @@ class Settings(BaseSettings):
             raise ValueError(f"takes a socket path of at most {_LONGEST_SOCKET_PATH} bytes")
         if scheme == "tcp" and not rest.rpartition(":")[2].isdigit():
             raise ValueError("takes a port at the end of a tcp:// endpoint")
+        return value
+
+    @field_validator("worker_keys")
+    @classmethod
+    def _keys_over_tcp(cls, value: str, info: ValidationInfo) -> str:
+        if not value and str(info.data.get("worker", "")).startswith("tcp://"):
+            raise ValueError(
+                "takes a file of keys where HYOJO_WORKER is tcp://, for anyone could speak to the "
+                "worker without. Make them with: python -m service.keys make FOLDER"
+            )
         return value
 
     @property

@@ -9,7 +9,6 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import structlog
 import zmq
 
@@ -34,6 +33,17 @@ from service.settings import Settings
 
 TICK_MS = 100
 MAX_IMAGES = 8
+COUNTED = {
+    "requests": "accepted",
+    "images": "in them",
+    "images_lost": "held by a predictor process that was lost",
+    "overloaded": "requests refused because the queue was full",
+    "late": "requests whose deadline passed",
+    "unclaimed": "answers that nobody was there to take",
+    "unreadable": "messages that are no request, dropped",
+    "strangers": "connections that are no gateway's, refused",
+}
+"""What the worker counts from its start; each counter's meaning."""
 _log = structlog.get_logger("worker")
 
 
@@ -76,14 +86,13 @@ class Worker:
         self._catalog = catalog
         self._front = endpoint.socket
         self._address = endpoint.address
+        self._strangers = endpoint.strangers
         self._pool = pool
         self._queue: deque[_Waiting] = deque()
         self._pending: dict[int, _Pending] = {}
         self._jobs: dict[str, tuple[int, int, float]] = {}  # id -> ticket, index, when handed out
         self._tickets = itertools.count()
-        self._counters: Counter[str] = Counter(
-            {name: 0 for name in ("requests", "images", "images_lost", "overloaded", "late")}
-        )
+        self._counters: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
         self._stopping_at: float | None = None
         self._was_ready = False
         self._image_ms = 20.0  # running mean of one image in a predictor, for Retry-After
@@ -109,6 +118,7 @@ class Worker:
             if time.monotonic() - ticked >= TICK_MS / 1e3:
                 self._take(self._pool.tick() if self._catalog.folders else [])
                 self._drop_late()
+                self._counters["strangers"] += self._strangers()
                 ticked = time.monotonic()
             self._hand_out()
             if not self._was_ready and self._pool.ready == self._pool.size:
@@ -142,13 +152,13 @@ class Worker:
             except zmq.Again:
                 return
             try:
-                message = protocol.decode(frames[0])
-            except (msgspec.DecodeError, IndexError, RecursionError):
+                message = protocol.decode_request(frames[0])
+            except (protocol.UnreadableError, IndexError):
                 self._counters["unreadable"] += 1
                 continue
             if isinstance(message, StatusRequest):
                 self._send(client, self._status(message.id))
-            elif isinstance(message, ClassifyRequest):
+            else:
                 refusal = self._refuse(message, len(frames) - 1)
                 if refusal is not None:
                     self._send(client, refusal)
@@ -296,7 +306,11 @@ class Worker:
             predictors=self._pool.size,
             queue_length=len(self._queue),
             queue_limit=self._settings.queue_size,
-            counters={**self._counters, "predictors_replaced": self._pool.replaced},
+            counters={
+                **self._counters,
+                "predictors_replaced": self._pool.replaced,
+                "predictors_unreadable": self._pool.unreadable,
+            },
         )
 
     def _why_not_ready(self) -> str:

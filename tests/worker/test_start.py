@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from service import keys
 from service.protocol import ErrorReply
 from tests.conftest import PROJECT, Launcher, Running
 from tests.worker.conftest import Client, children, warm
@@ -35,10 +36,12 @@ def test_a_second_worker_on_the_same_socket_is_told_so_in_a_sentence(launch: Lau
     assert first.client.status().ready, "the first one goes on"
 
 
-def test_a_tcp_port_in_use_is_a_sentence(launch: Launcher) -> None:
+def test_a_tcp_port_in_use_is_a_sentence(launch: Launcher, tmp_path: Path) -> None:
+    held, _ = keys.make(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
-        _says_and_ends(launch("infer.py", worker=address), "is already listening on")
+        running = launch("infer.py", worker=address, worker_keys=held)
+        _says_and_ends(running, "is already listening on")
 
 
 def test_a_socket_folder_that_cannot_be_made_is_a_sentence(launch: Launcher) -> None:
