@@ -54,7 +54,7 @@ class Arriving:
         self.head = b""
         self._missing = 0
         self._chunks: _Chunks | None = None
-        self._ended = False
+        self._ended = self._lost = False
         self.held = 0
         self.has_head = self.whole = self.ready = False
         self.why = ApiError(
@@ -63,8 +63,8 @@ class Arriving:
 
     @property
     def gone(self) -> bool:
-        """Whether the client ended before it sent a whole head."""
-        return self._ended and not self.has_head
+        """Whether nobody waits for an answer: the client left, or ended before a whole head."""
+        return self._lost or (self._ended and not self.has_head)
 
     @property
     def expects_continue(self) -> bool:
@@ -90,6 +90,10 @@ class Arriving:
             self._head_came(end + len(_END))
         elif len(self.head) >= HEAD_BYTES:
             self.ready = True
+
+    def lose(self) -> None:
+        """The connection is broken."""
+        self._ended = self._lost = self.ready = True
 
     def recv(self, _size: int) -> bytes:
         """The next part; b"" where the client ended. As of a socket, but it may give more.

@@ -32,8 +32,6 @@ except SettingsError as error:
 _MOST_CONNECTIONS = 2000
 _OTHER_FILES = 256
 """Open files of a process that are no connections: libraries, sockets to the worker, logs."""
-_SEND_BYTES = 256 * 1024
-"""The system keeps so much of an answer for a slow client, so that no thread waits for it."""
 _MEMORY = "/dev/shm"
 _in_memory = _MEMORY if os.path.isdir(_MEMORY) and os.access(_MEMORY, os.W_OK) else None
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
@@ -79,6 +77,7 @@ worker_tmp_dir = _in_memory
 timeout = 30
 graceful_timeout = max(1, round(_settings.grace_s))
 keepalive = 15
+sendfile = False  # it would wait for the client
 accesslog = None
 loglevel = "info"  # at "debug" it lists its whole configuration
 logger_class = GunicornLog
@@ -113,7 +112,6 @@ def _refuse_taken(address: tuple[Any, ...]) -> None:
 def when_ready(server: Any) -> None:
     """One line when requests are answered, with the address to open."""
     for listener in server.LISTENERS:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
         structlog.get_logger().info("gateway listening", url=str(listener))
 
 

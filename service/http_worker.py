@@ -17,8 +17,6 @@ from service.errors import ApiError
 from service.raw_answer import raw_answer
 from service.reception import READ_BYTES, Reception
 
-WRITE_S = 10.0
-"""Seconds for a client to take a part of its answer that is larger than the system's buffer."""
 AT_ONCE_MS = 2
 """How long a thread waits for a connection's next request before the loop watches it again."""
 _TOO_LONG = (http_errors.LimitRequestLine, http_errors.LimitRequestHeaders)
@@ -46,7 +44,7 @@ class GatewayWorker(Reception):
         """
         coming = conn.coming
         ends = 0.0
-        while self.alive and not self.door.wanted(self.tpool):
+        while self.alive and not conn.outlet.kept and not self.door.wanted(self.tpool):
             if coming.ready:
                 return not coming.gone
             moment = select.poll()
@@ -56,7 +54,7 @@ class GatewayWorker(Reception):
             try:
                 coming.take(conn.sock.recv(READ_BYTES))
             except OSError:
-                coming.take(b"")
+                coming.lose()
             now = time.monotonic()
             ends = ends or now + AT_ONCE_MS / 1000
             if now > ends and not coming.ready:
@@ -75,11 +73,15 @@ class GatewayWorker(Reception):
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer a request whose bytes are here."""
-        conn.sock.settimeout(WRITE_S)
         req._expected_100_continue = False  # said already, where there was still something to come
         if not conn.coming.whole:
             req.force_close()  # what else comes is no request
-        return super().handle_request(req, conn)
+        sock, conn.sock = conn.sock, conn.outlet
+        sock.setblocking(False)
+        try:
+            return super().handle_request(req, conn)
+        finally:
+            conn.sock = sock
 
     def _keepalive_after(self, conn: Any, keepalive: Any) -> bool:
         """Whether the connection can be used again; what was not read of a body is in memory."""
@@ -106,6 +108,7 @@ class GatewayWorker(Reception):
             error = ApiError("bad_request", "This is not HTTP as it should be; see RFC 9112.")
         self.log.debug("a request below HTTP was refused: %s", error.code)
         try:
-            client.sendall(raw_answer(error))
+            client.setblocking(False)
+            client.send(raw_answer(error))  # a few hundred bytes: the kernel takes them whole
         except OSError:
             self.log.debug("the client of a bad request has gone")

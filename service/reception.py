@@ -20,6 +20,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-
 
 from service.arriving import Arriving
 from service.errors import ApiError
+from service.outlet import Outlet
 from service.overload import Doorkeeper
 from service.raw_answer import raw_answer
 from service.rooms import Room
@@ -28,6 +29,8 @@ HEAD_S = 10.0
 """Seconds for a request's line and headers."""
 STOP_S = 1.0
 """Seconds that idle connections stay open when the worker stops, for a request on its way."""
+SEND_S = 10.0
+"""Seconds for a client to take an answer that is larger than the system's buffer."""
 LINGER_S = 2.0
 """Seconds to wait for the client to close first, so that it sees the whole answer."""
 READ_BYTES = 64 * 1024
@@ -44,6 +47,8 @@ class Connection(TConn):  # type: ignore[misc]
     def __init__(self, body_most: int, *args: Any) -> None:
         super().__init__(*args)
         self.coming = Arriving(body_most)
+        self.outlet = Outlet(self.sock)
+        self.keep = False
         self.counted = 0
         """Bytes of it that the loop has counted as held."""
         self.dropped = 0
@@ -70,6 +75,7 @@ class Reception(ThreadWorker):  # type: ignore[misc]
         """Make what belongs to this process, after the fork; then gunicorn runs the loop."""
         self._heads: Room[Connection] = Room(HEAD_S)
         self._bodies: Room[Connection] = Room(self.body_s)
+        self._sending: Room[Connection] = Room(SEND_S)
         self._lingering: Room[Connection] = Room(LINGER_S)
         self.door = Doorkeeper(self.waiting)
         self._held = 0
@@ -137,16 +143,24 @@ class Reception(ThreadWorker):  # type: ignore[misc]
         self._keep_within_buffer()
 
     def _count(self, conn: Any) -> None:
-        """Count what the connection holds now, and subtract what threads have taken."""
-        while self._taken:
-            self._held -= self._taken.popleft()
+        """Count what the connection holds now."""
+        self._subtract()
         self._held += conn.coming.held - conn.counted
         conn.counted = conn.coming.held
 
     def _keep_within_buffer(self) -> None:
         """Where too much waits, the oldest unfinished body is refused: it came slowest."""
-        while self._held > self.buffer_bytes and self._refuse_oldest_body():
-            pass
+        while self._held > self.buffer_bytes:
+            if not self._refuse_oldest_body():
+                if not (oldest := self._sending.oldest()):
+                    return
+                self._let_go(oldest)
+            self._subtract()
+
+    def _subtract(self) -> None:
+        """Subtract what threads have taken."""
+        while self._taken:
+            self._held -= self._taken.popleft()
 
     def _refuse_oldest_body(self) -> bool:
         if not (oldest := self._bodies.oldest()):
@@ -199,15 +213,16 @@ class Reception(ThreadWorker):  # type: ignore[misc]
         conn.close()
 
     def _leave(self, conn: Any) -> None:
-        for room in (self._heads, self._bodies, self._lingering):
+        for room in (self._heads, self._bodies, self._sending, self._lingering):
             room.remove(conn)
         self.poller.unregister(conn.sock)
 
     def _make_place(self) -> bool:
         """Close the connection that has been idle for longest; False when there is none."""
-        if (conn := self._heads.oldest()) or (conn := self._lingering.oldest()):
-            self._let_go(conn)
-            return True
+        for room in (self._heads, self._lingering, self._sending):
+            if conn := room.oldest():
+                self._let_go(conn)
+                return True
         if not self.keepalived_conns:
             return self._refuse_oldest_body()
         conn = self.keepalived_conns.popleft()
@@ -219,7 +234,7 @@ class Reception(ThreadWorker):  # type: ignore[misc]
     def murder_pending(self) -> None:
         """End what has waited too long: without an answer where no request was begun."""
         now = time.monotonic()
-        for room in (self._heads, self._lingering):
+        for room in (self._heads, self._sending, self._lingering):
             for conn in room.expired(now):
                 self._let_go(conn)
         for conn in self._bodies.expired(now):
@@ -240,21 +255,49 @@ class Reception(ThreadWorker):  # type: ignore[misc]
         self._heads.close_by(deadline)
         self._lingering.close_by(deadline)
         # A body that has begun to come is a request: it is answered, late or not.
+        self._sending.close_by(now + self.cfg.graceful_timeout)
         self._bodies.close_by(now + max(STOP_S, self.cfg.graceful_timeout - 2 * STOP_S))
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """A thread has answered: the connection waits for its next request, or closes."""
-        keep = not fs.cancelled() and fs.exception() is None and fs.result()
-        if keep and conn.coming.ready:
+        conn.keep = not fs.cancelled() and fs.exception() is None and fs.result()
+        if conn.outlet.kept:
+            conn.sock.setblocking(False)
+            self._sending.add(conn)
+            self.poller.register(conn.sock, selectors.EVENT_WRITE, partial(self._send, conn))
+            conn.counted = sum(len(part) for part in conn.outlet.kept)
+            self._held += conn.counted
+            self._keep_within_buffer()
+        elif conn.keep and not conn.coming.held:
+            super().finish_request(conn, fs)
+        else:
+            self._go_on(conn)
+
+    def _send(self, conn: Any, client: Any) -> None:
+        """A client that reads slowly takes more of its answer."""
+        if conn not in self._sending:
+            return
+        try:
+            conn.outlet.send_kept()
+        except OSError:
+            self._let_go(conn)
+            return
+        if not conn.outlet.kept:
+            self._leave(conn)
+            self._taken.append(conn.counted)
+            conn.counted = 0
+            self._go_on(conn)
+
+    def _go_on(self, conn: Any) -> None:
+        """An answer has been sent, whole."""
+        if not conn.keep:
+            self._linger(conn)
+        elif conn.coming.ready:
             self.enqueue_req(conn)
-        elif keep and conn.coming.held:
+        else:
             conn.sock.setblocking(False)
             self._count(conn)
             self._await(conn)
-        elif keep:
-            super().finish_request(conn, fs)
-        else:
-            self._linger(conn)
 
     def _linger(self, conn: Any) -> None:
         """End our side and wait a while for the other's: closing earlier may cost it the answer."""
@@ -289,5 +332,5 @@ def _receive(client: socket.socket, coming: Arriving) -> None:
                 return
     except BlockingIOError:
         return
-    except OSError:
-        coming.take(b"")
+    except OSError:  # nobody is there to be answered
+        coming.lose()

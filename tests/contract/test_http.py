@@ -240,3 +240,36 @@ def test_more_busy_connections_than_threads_are_all_served(service_url: str) -> 
     for thread in threads:
         thread.join(timeout=30)
     assert min(answers) > 0.1 * max(answers) > 0, f"somebody was kept waiting: {answers}"
+
+
+def test_a_client_that_reads_slowly_gets_every_byte(service_url: str, face_jpeg: bytes) -> None:
+    host, port = service_url.removeprefix("http://").split(":")
+    ask, number = b"GET /example.jpg HTTP/1.1\r\nHost: x\r\n", 60
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(10)
+        client.connect((host, int(port)))
+        client.sendall((ask + b"\r\n") * (number - 1) + ask + CLOSE + b"\r\n")
+        time.sleep(0.5)
+        answer = b""
+        while more := client.recv(65536):
+            answer += more
+    assert answer.count(b"HTTP/1.1 200 OK") == number
+    assert answer.count(face_jpeg) == number  # web/example.jpg
+
+
+def test_leave_to_send_a_body_is_given_once_and_before_it(
+    service_url: str, face_jpeg: bytes
+) -> None:
+    head = HEAD + CLOSE + f"Content-Length: {len(face_jpeg)}\r\n".encode()
+    with connect(service_url) as client:
+        client.sendall(head + b"Expect: 100-continue\r\n\r\n")
+        assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(face_jpeg)
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_refused_body_is_refused_before_it_is_sent(service_url: str) -> None:
+    with connect(service_url) as client:
+        client.sendall(HEAD + b"Content-Length: 99999999\r\nExpect: 100-continue\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 413 ")

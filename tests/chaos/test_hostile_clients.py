@@ -1,0 +1,137 @@
+"""Slow, endless, lying, idle and vanishing clients: a good one hardly notices them.
+
+Its p99 stays under five times what it is without them, measured in one run on one service.
+"""
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from tests.amount import amount
+from tests.chaos.hostile import HEAD, KINDS
+from tests.conftest import PROJECT, Launcher, Running
+
+TIMES = 5
+LEAST_S = 0.1
+"""The undisturbed client's p99 counts as this at least: on a quiet machine it is a few pictures."""
+
+
+def connect(url: str) -> socket.socket:
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=5)
+
+
+def p99(url: str, face: bytes, requests_made: int) -> float:
+    """Seconds within which 99 of 100 requests of a good client are answered, each rightly.
+
+    Every other request comes over a new connection.
+    """
+    seconds = []
+    with requests.Session() as kept:
+        for number in range(requests_made):
+            started = time.perf_counter()
+            ask = kept.post if number % 2 else requests.post
+            answer = ask(f"{url}/classify", files={"image": face}, timeout=30)
+            seconds.append(time.perf_counter() - started)
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["label"] == "happiness"
+    return sorted(seconds)[int(0.99 * len(seconds))]
+
+
+@pytest.fixture(scope="module")
+def normal(service: Running, face_jpeg: bytes) -> float:
+    """The good client's p99 without anybody else."""
+    p99(service.url, face_jpeg, 10)
+    return p99(service.url, face_jpeg, amount(60, 1000))
+
+
+@contextmanager
+def harm(kind: str, url: str) -> Iterator[dict[str, object]]:
+    """Hostile clients of a kind at work; afterwards what they did."""
+    did: dict[str, object] = {}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.chaos.hostile", kind, url],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin and process.stdout
+    try:
+        assert process.stdout.readline() == "ready\n"
+        yield did
+        process.stdin.close()
+        did |= json.loads(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_they_starve_nobody(service: Running, face_jpeg: bytes, normal: float, kind: str) -> None:
+    errors = service.log.count("internal error")
+    with harm(kind, service.url) as did:
+        disturbed = p99(service.url, face_jpeg, amount(40, 1000))
+    print(f"{kind}: p99 {normal * 1000:.0f} ms alone, {disturbed * 1000:.0f} ms among {did}")
+    assert disturbed <= TIMES * max(normal, LEAST_S)
+    assert int(str(did["opened"])) >= KINDS[kind][0]
+    assert service.log.count("internal error") == errors and "Traceback" not in service.log
+
+
+GATEWAY = ("-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.gateway:create_app()")
+
+
+def answers(url: str) -> bool:
+    """Whether the gateway itself answers, to a new client and soon."""
+    try:
+        return requests.get(f"{url}/livez", timeout=3).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def test_unfinished_bodies_are_held_in_bounded_memory(launch: Launcher) -> None:
+    gateway = launch(*GATEWAY, max_body_mb=1, body_buffer_mb=1)  # at least two bodies: 2 MiB
+    gateway.wait_for(lambda: answers(gateway.url), "the gateway", 20)
+    slow = [connect(gateway.url) for _ in range(8)]
+    for client in slow:
+        client.sendall(HEAD + b"Content-Length: 1000000\r\n\r\n" + bytes(900_000))
+        time.sleep(0.1)
+    refused, waiting = slow[:6], slow[6:]
+    for client in refused:  # the oldest
+        answer = client.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 503 ") and b"Retry-After" in answer
+    for client in waiting:
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(1)
+    assert answers(gateway.url)
+    for client in slow:
+        client.close()
+
+
+def test_more_connections_than_it_may_open_make_way_for_new_ones(launch: Launcher) -> None:
+    code = (
+        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400));"
+        "runpy.run_module('gunicorn', run_name='__main__', alter_sys=True)"
+    )
+    gateway = launch("-c", code, *GATEWAY[2:])
+    gateway.wait_for(lambda: answers(gateway.url), "the gateway", 20)
+    idle = [connect(gateway.url) for _ in range(300)]
+    slow = [connect(gateway.url) for _ in range(300)]
+    for client in slow:
+        with contextlib.suppress(OSError):
+            client.sendall(HEAD + b"Content-Length: 1000\r\n\r\nx")
+    assert answers(gateway.url)
+    assert "Traceback" not in gateway.log
+    for client in [*idle, *slow]:
+        client.close()
