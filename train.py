@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-from models import datasets, pictures, shipping
+from models import datasets, pictures, shipping, twins
 from models.console import Console, duration
 from models.datasets import Dataset
 from models.errors import BundleError, DataError, HyojoError, UsageError
@@ -66,6 +66,10 @@ def _own_stdout() -> TextIO:
 
 def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dict[str, Any]:
     """Read the data, run the protocol, train and write the bundle; returns what --json prints."""
+    if options.seeds < 1:
+        raise UsageError(f"--seeds must be 1 or more, not {options.seeds}.")
+    if not 2 <= options.folds <= 1000:
+        raise UsageError(f"--folds must lie between 2 and 1000, not {options.folds}.")
     dataset = datasets.read(options.data, options.layout)
     name = options.name or shipping.default_name(dataset)
     out = options.out or PROJECT / "params" / name
@@ -77,18 +81,19 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
     company = test = None
     if options.company:
         company, test = datasets.company(options.company, dataset)
-    fixed = shipping.settings(dataset, chosen, cut, protocol, company)
+    fixed = shipping.settings(dataset, chosen, cut, protocol, company, options.folds)
     run = Run(options.runs / name, fixed, options.resume)
     held = _read(dataset, cut, chosen.input.size, console)
+    held = dataclasses.replace(held, dataset=twins.marked(held))
+    if copies := held.dataset.twins:
+        console.say(f"{copies} images show a photograph twice; no split parts such a pair.")
     others = _read(company, cut, chosen.input.size, console) if company else None
     trainer = Trainer(held, chosen, run, console, others)
     command = _command(argv)
     outcome = None
-    if options.seeds < 1:
-        raise UsageError(f"--seeds must be 1 or more, not {options.seeds}.")
     try:
         if protocol != "none":
-            outcome = evaluate_seeds(trainer, protocol, options.seeds, console)
+            outcome = evaluate_seeds(trainer, protocol, options.seeds, console, options.folds)
         final = ship(trainer)
     except Interrupted:
         kept = shipping.keep_best(trainer, run, command)

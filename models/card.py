@@ -8,8 +8,8 @@ from models.datasets import EXPRESSIONS
 _PROTOCOLS = {
     "loso": "leave one subject out: each person's images are answered by a network that never saw "
     "that person. This is what to expect on a stranger photographed like the training images.",
-    "kfold": "random 10-fold, person-dependent: the same person stands on both sides of the split, "
-    "so the figure says how well known people are recognised and nothing about strangers.",
+    "kfold": "random folds; where a person has several images they stand on both sides of a split, "
+    "and the figure then says how well known people are recognised and nothing about strangers.",
     "holdout": "one part held out and touched once.",
 }
 _FACE_LIMITS = (
@@ -131,6 +131,11 @@ def _training(manifest: Manifest) -> str:
         lines.append(
             f"Left out: {training['unreadable']} images that cannot be read, "
             f"{training['faceless']} without a face that was found."
+        )
+    if training.get("twins"):
+        lines.append(
+            f"{training['twins']} of the images show a photograph that another shows too; no split "
+            "parts them."
         )
     return "\n\n".join(lines)
 

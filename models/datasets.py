@@ -47,12 +47,14 @@ class Sample:
         label: a name.
         subject: the person on it, where the set tells.
         part: `train`, `val` or `test` where the set is split already, else empty.
+        twin: a number that samples of one photograph share (`models.twins`); None for one alone.
     """
 
     path: Path
     label: str
     subject: str | None = None
     part: str = ""
+    twin: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ class Dataset:
     def subjects(self) -> tuple[str, ...]:
         """Sorted; empty where the set does not tell them."""
         return tuple(sorted({s.subject for s in self.samples if s.subject is not None}))
+
+    @property
+    def twins(self) -> int:
+        """How many samples show a photograph that another shows too."""
+        return sum(sample.twin is not None for sample in self.samples)
 
     def keep(self, samples: tuple[Sample, ...]) -> "Dataset":
         """The same set with fewer samples, checked again.

@@ -2,6 +2,7 @@
 
 A figure without its protocol is not a figure: `loso` leaves one subject out, `kfold` splits at
 random (the same person may stand on both sides, and the report says so), `holdout` keeps one part.
+Samples of one photograph (`models.twins`) never stand on both sides of a split that is drawn here.
 """
 
 import zlib
@@ -15,7 +16,7 @@ from models.datasets import Dataset
 from models.errors import UsageError
 
 PROTOCOLS = ("auto", "none", "holdout", "kfold", "loso")
-FOLDS = 10
+FOLDS = 10  # of kfold, unless told
 _TEST_SHARE = 0.2
 _VALIDATION_SHARE = 0.15
 _LARGE, _LARGE_SHARE = 10_000, 0.05  # of many images a smaller share is enough
@@ -45,8 +46,8 @@ def resolve(protocol: str, dataset: Dataset) -> str:
     return "holdout" if any(sample.part == "test" for sample in dataset.samples) else "none"
 
 
-def folds(protocol: str, dataset: Dataset, seed: int) -> list[Fold]:
-    """The splits of a protocol.
+def folds(protocol: str, dataset: Dataset, seed: int, count: int = FOLDS) -> list[Fold]:
+    """The splits of a protocol; `count` of them with kfold.
 
     Raises:
         UsageError: the set does not allow it.
@@ -56,7 +57,7 @@ def folds(protocol: str, dataset: Dataset, seed: int) -> list[Fold]:
     if protocol == "holdout":
         return [_holdout(dataset, seed)]
     if protocol == "kfold":
-        return _kfold(dataset, seed)
+        return _kfold(dataset, seed, count)
     subjects = dataset.subjects
     if len(subjects) < 3:
         raise UsageError(
@@ -92,7 +93,7 @@ def inner_folds(
     """
     named = np.array([dataset.samples[i].part == "val" for i in train])
     if named.any() and not named.all():
-        return [(train[~named], train[named])]
+        return [_without_twins(dataset, train[~named], train[named])]
     draw = np.random.default_rng(zlib.crc32(key.encode()))
     groups = _groups(dataset, train, draw)
     number = int(groups.max()) + 1
@@ -185,24 +186,47 @@ def _holdout(dataset: Dataset, seed: int) -> Fold:
         return Fold("test", np.flatnonzero(~named), np.flatnonzero(named))
     every = np.arange(len(dataset.samples))
     draw = np.random.default_rng(zlib.crc32(f"holdout/{seed}".encode()))
-    groups = _groups(dataset, every, draw)
+    groups = _together(dataset, every, _groups(dataset, every, draw))
     number = int(groups.max()) + 1
     held = np.isin(groups, draw.permutation(number)[: max(1, round(_TEST_SHARE * number))])
     train, test = _covering(dataset, every, held)
     return _complete(Fold("test", train, test), dataset)
 
 
-def _kfold(dataset: Dataset, seed: int) -> list[Fold]:
+def _kfold(dataset: Dataset, seed: int, count: int) -> list[Fold]:
     every = np.arange(len(dataset.samples))
     draw = np.random.default_rng(zlib.crc32(f"kfold/{seed}".encode()))
     turn = np.empty(len(every), int)
     start = 0
     for label in dataset.labels:  # every class spread evenly, each beginning where the last ended
         rows = np.array([i for i in every if dataset.samples[i].label == label])
-        turn[draw.permutation(rows)] = (start + np.arange(len(rows))) % FOLDS
+        turn[draw.permutation(rows)] = (start + np.arange(len(rows))) % count
         start += len(rows)
-    made = [Fold(f"{k + 1:02d}", every[turn != k], every[turn == k]) for k in range(FOLDS)]
+    turn = _together(dataset, every, turn)
+    made = [Fold(f"{k + 1:02d}", every[turn != k], every[turn == k]) for k in range(count)]
     return [_complete(fold, dataset) for fold in made if len(fold.test)]
+
+
+def _together(dataset: Dataset, indices: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The groups with all samples of a photograph in the group of the first of them."""
+    groups, home = groups.copy(), dict[int, int]()
+    for at, i in enumerate(indices):
+        twin = dataset.samples[i].twin
+        if twin is not None:
+            groups[at] = home.setdefault(twin, int(groups[at]))
+    return groups
+
+
+def _without_twins(
+    dataset: Dataset, train: np.ndarray, validation: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pair without the validation images whose photograph is learnt from.
+
+    They are left out and not moved, so that a draw is the same whether twins are known or not.
+    """
+    learnt = {dataset.samples[i].twin for i in train} - {None}
+    alone = np.array([dataset.samples[i].twin not in learnt for i in validation], bool)
+    return train, validation[alone] if alone.any() else validation
 
 
 def _groups(dataset: Dataset, indices: np.ndarray, draw: np.random.Generator) -> np.ndarray:
@@ -236,7 +260,7 @@ def _covering(
             if label not in staying:
                 held[at] = False
                 staying.add(label)
-    return indices[~held], indices[held]
+    return _without_twins(dataset, indices[~held], indices[held])
 
 
 def _complete(fold: Fold, dataset: Dataset) -> Fold:

@@ -42,7 +42,9 @@ class Outcome:
     seeds: dict[str, Any] = field(default_factory=dict)
 
 
-def evaluate_seeds(trainer: Trainer, protocol: str, seeds: int, console: Console) -> Outcome:
+def evaluate_seeds(
+    trainer: Trainer, protocol: str, seeds: int, console: Console, folds: int = evaluation.FOLDS
+) -> Outcome:
     """Run a protocol with several seeds; the outcome of the first, and what all say together.
 
     Args:
@@ -50,12 +52,13 @@ def evaluate_seeds(trainer: Trainer, protocol: str, seeds: int, console: Console
         protocol: its name.
         seeds: how many.
         console: what is said.
+        folds: how many, with kfold.
     """
     first = trainer.recipe.schedule.seed
     outcomes = []
     for seed in range(first, first + seeds):
         mark = f"/seed-{seed}" if seed > first else ""
-        outcome = evaluate(trainer.with_seed(seed), protocol, console, mark)
+        outcome = evaluate(trainer.with_seed(seed), protocol, console, mark, folds)
         if seeds > 1:
             figures = outcome.metrics
             console.say(
@@ -67,7 +70,13 @@ def evaluate_seeds(trainer: Trainer, protocol: str, seeds: int, console: Console
     return replace(outcomes[0][1], seeds=several)
 
 
-def evaluate(trainer: Trainer, protocol: str, console: Console, mark: str = "") -> Outcome:
+def evaluate(
+    trainer: Trainer,
+    protocol: str,
+    console: Console,
+    mark: str = "",
+    count: int = evaluation.FOLDS,
+) -> Outcome:
     """Run every fold of a protocol; folds that the run folder holds already are taken from it.
 
     Args:
@@ -75,12 +84,13 @@ def evaluate(trainer: Trainer, protocol: str, console: Console, mark: str = "") 
         protocol: its name.
         console: what is said.
         mark: ends the folds' names in the run folder, where several seeds share it.
+        count: of folds, with kfold.
 
     Raises:
         UsageError: the set does not allow the protocol.
     """
     dataset = trainer.pictures.dataset
-    folds = evaluation.folds(protocol, dataset, trainer.recipe.schedule.seed)
+    folds = evaluation.folds(protocol, dataset, trainer.recipe.schedule.seed, count)
     jobs = [Job(f"{protocol}/{fold.name}{mark}", fold.train, fold.test) for fold in folds]
     given = {}
     for job, result in crew.results(trainer, jobs, _keep):

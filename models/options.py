@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models import datasets
 from models.descent import OPTIMIZERS
-from models.evaluation import PROTOCOLS
+from models.evaluation import FOLDS, PROTOCOLS
 from models.recipes import Wishes
 
 
@@ -218,9 +218,16 @@ def arguments(description: str) -> argparse.ArgumentParser:
         choices=PROTOCOLS,
         default="auto",
         help="what is measured before the model is trained on everything: holdout "
-        "keeps 20%% (or the set's own test part), kfold is random 10-fold, loso "
+        "keeps 20%% (or the set's own test part), kfold splits at random, loso "
         "leaves one subject out (default: auto, loso for jaffe, holdout where there "
         "is a test part, else none)",
+    )
+    run.add_argument(
+        "--folds",
+        type=int,
+        default=FOLDS,
+        metavar="N",
+        help="how many parts kfold makes (default: %(default)s)",
     )
     run.add_argument(
         "--base",

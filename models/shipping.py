@@ -13,6 +13,7 @@ from models.bundle import Manifest
 from models.console import Console
 from models.datasets import Dataset
 from models.errors import UsageError
+from models.evaluation import FOLDS
 from models.experiment import Outcome
 from models.export import export
 from models.faces import FaceSpec
@@ -84,11 +85,18 @@ def tell_problems(held: Pictures, console: Console) -> None:
 
 
 def settings(
-    dataset: Dataset, recipe: Recipe, cut: FaceSpec, protocol: str, company: Dataset | None = None
+    dataset: Dataset,
+    recipe: Recipe,
+    cut: FaceSpec,
+    protocol: str,
+    company: Dataset | None = None,
+    folds: int = FOLDS,
 ) -> dict[str, Any]:
     """Everything that decides a run's figures, as plain values."""
     init = recipe.init
     extra: dict[str, Any] = {"fixed": True} if recipe.fixed else {}
+    if protocol == "kfold" and folds != FOLDS:
+        extra |= {"folds": folds}
     if recipe.distil:
         extra |= {"distil": recipe.distil}
     if company is not None:
@@ -136,6 +144,8 @@ def write(
     """
     held, recipe = trainer.pictures, trainer.recipe
     protocol, metrics = _measured(outcome, recipe)
+    if metrics and held.faceless:
+        metrics = {**metrics, **_counting(held, metrics)}
     if aside is not None and trainer.company is not None:
         metrics = {**metrics, "company": {"set": trainer.company.dataset.name, **aside}}
     with bundle.writing(out) as folder:
@@ -200,6 +210,7 @@ def result(
         "subjects": list(held.dataset.subjects),
         "unreadable": [str(p.sample.path) for p in held.unreadable],
         "faceless": [str(p.sample.path) for p in held.faceless],
+        "twins": held.dataset.twins,
         "protocol": manifest.protocol,
         "metrics": manifest.metrics,
         "seconds": round(seconds, 1),
@@ -218,12 +229,20 @@ def _measured(outcome: Outcome | None, recipe: Recipe) -> tuple[dict[str, Any], 
     person = {"loso": False, "kfold": True}.get(outcome.protocol)
     protocol = {
         "name": outcome.protocol,
+        "folds": len(outcome.chosen),
         "same_person_on_both_sides": person,
         "choices": _SETTLED if recipe.fixed else _CHOICES,
         "chosen": outcome.chosen,
     }
     figures = {**outcome.metrics, "per_subject": outcome.subjects}
     return protocol, figures | ({"seeds": outcome.seeds} if outcome.seeds else {})
+
+
+def _counting(held: Pictures, metrics: dict[str, Any]) -> dict[str, Any]:
+    """The accuracy with each image that shows no face counted as a wrong answer."""
+    tested, missed = metrics["images"], len(held.faceless)
+    counted = metrics["accuracy"] * tested / (tested + missed)
+    return {"faceless": missed, "accuracy_faceless_wrong": round(counted, 4)}
 
 
 def _record(
@@ -245,6 +264,7 @@ def _record(
         "unreadable": len(held.unreadable),
         "faceless": len(held.faceless),
         "used_whole": held.whole,
+        "twins": held.dataset.twins,
         "init": f"{init.manifest.name} {init.manifest.version}" if init else None,
         "init_data": init.manifest.training.get("data") if init else None,
         "trainable_stages": "all" if recipe.trainable is None else recipe.trainable,
