@@ -32,6 +32,7 @@ from service.errors import SettingsError
 from service.gallery import Gallery
 from service.listing import Table, as_json, with_progress
 from service.pool import Pool
+from service.scratch import ScratchError
 from service.settings import Settings, load_settings
 from service.steadying import Steadier
 from service.video import Watch, follow
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         if options.explain:
             raise UsageError("--explain needs the images: python infer.py PATH --explain OUT.")
         return serve(settings)
-    except (HyojoError, SettingsError, EndpointError) as error:
+    except (HyojoError, SettingsError, EndpointError, ScratchError) as error:
         print(f"infer.py: {error}", file=sys.stderr)
         return 2
 

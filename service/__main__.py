@@ -41,6 +41,7 @@ class Service:
         self._listener = _listen(settings.host, settings.port)
         self._port = int(self._listener.getsockname()[1])
         fd = self._listener.fileno()
+        os.environ["HYOJO_WORKER"] = settings.worker  # both take the same, whatever its default was
         self._worker = _start([sys.executable, str(PROJECT / "infer.py")])
         gateway = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf"]
         gateway += ["--bind", f"fd://{fd}", "service.gateway:create_app()"]

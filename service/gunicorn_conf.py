@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import socket
 import sys
-import tempfile
 from typing import Any
 
 import structlog
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
-from service import logs
+from service import logs, scratch
 from service.errors import SettingsError
 from service.http_worker import GatewayWorker
+from service.listening import stop_listening
 from service.settings import load_settings
 
 try:
@@ -32,8 +31,9 @@ except SettingsError as error:
 _MOST_CONNECTIONS = 2000
 _OTHER_FILES = 256
 """Open files of a process that are no connections: libraries, sockets to the worker, logs."""
-_MEMORY = "/dev/shm"
-_in_memory = _MEMORY if os.path.isdir(_MEMORY) and os.access(_MEMORY, os.W_OK) else None
+_in_memory = scratch.MEMORY if os.access(scratch.MEMORY, os.W_OK) else scratch.temporary_folder()
+_COUNTS_BYTES = 16 * 1024 * 1024
+"""Room for the counts, which are mapped files: where there is none left, writing one kills."""
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 
 
@@ -73,7 +73,7 @@ worker_connections = _connections()
 # Loaded once and shared by the processes after the fork: they start at once and share its memory.
 preload_app = True
 # The heartbeat file must not live on a disk: a slow one would look like a hung process.
-worker_tmp_dir = _in_memory
+worker_tmp_dir = str(_in_memory)
 timeout = 30
 graceful_timeout = max(1, round(_settings.grace_s))
 keepalive = 15
@@ -83,9 +83,16 @@ loglevel = "info"  # at "debug" it lists its whole configuration
 logger_class = GunicornLog
 control_socket_disable = True
 
+_counts: scratch.Scratch | None = None
 if workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    try:
+        _places = [_in_memory, scratch.temporary_folder()]
+        _counts = scratch.make("counts", _places, _COUNTS_BYTES)
+    except scratch.ScratchError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
     # prometheus_client looks at this variable when it is imported, with the application.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="hyojo-", dir=_in_memory)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts.path)
 
 
 def on_starting(server: Any) -> None:
@@ -113,6 +120,14 @@ def when_ready(server: Any) -> None:
     """One line when requests are answered, with the address to open."""
     for listener in server.LISTENERS:
         structlog.get_logger().info("gateway listening", url=str(listener))
+    stop = server.stop
+
+    def stop_listening_first(graceful: bool = True) -> None:
+        for listener in server.LISTENERS:
+            stop_listening(listener.sock)
+        stop(graceful)
+
+    server.stop = stop_listening_first  # gunicorn has no hook between the signal and its closing
 
 
 def child_exit(server: Any, worker: Any) -> None:
@@ -125,6 +140,5 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """Remove the metrics' files."""
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
-    if os.path.basename(folder).startswith("hyojo-"):
-        shutil.rmtree(folder, ignore_errors=True)
+    if _counts is not None:
+        _counts.close()

@@ -30,6 +30,7 @@ class GatewayWorker(Reception):
         self._taken.append(conn.counted)
         conn.counted = 0
         arrival.waited_s = time.monotonic() - conn.since
+        self.door.taken(arrival.waited_s)
         keep = self._answer(conn)
         while keep and self._follows_at_once(conn):
             arrival.waited_s = 0.0

@@ -1,8 +1,9 @@
 """What the gateway does when more is asked of it than it has threads for.
 
-A bounded number of requests waits for a thread. What comes on top is refused in the loop that
-watches the connections, before its body is read: that costs a thirtieth of an answer, so that the
-service goes on at full speed. Who asks how the service is gets a thread of its own meanwhile.
+A bounded number of requests waits for a thread, and only while the wait is short. What comes on top
+is refused in the loop that watches the connections, before its body is read: that costs a thirtieth
+of an answer, so that the service goes on at full speed. Who asks how the service is gets a thread
+of its own meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import structlog
 
 from service.errors import ApiError
 
+LONGEST_WAIT_S = 0.5
+"""Once requests wait for longer, no more may join them until fewer wait: a queue that takes ten
+seconds to empty helps nobody, however short it looks."""
 _SPARE_THREADS = 2
 _ASK_HOW_IT_IS = (b"GET /livez ", b"GET /readyz ", b"GET /metrics ")
 _LOG_EVERY_S = 1.0
@@ -30,8 +34,13 @@ class Doorkeeper:
     def __init__(self, waiting: int) -> None:
         self._limit = waiting
         self._spare = ThreadPoolExecutor(_SPARE_THREADS, "how-it-is")
+        self._waited_s = 0.0
         self._refused = 0
         self._said = 0.0
+
+    def taken(self, waited_s: float) -> None:
+        """A thread has taken a request that waited so long. Any thread may call it."""
+        self._waited_s = waited_s
 
     def room(self, pool: ThreadPoolExecutor, head: bytes) -> ThreadPoolExecutor | None:
         """The threads that are to answer a request; None when there is no room for it.
@@ -45,7 +54,7 @@ class Doorkeeper:
             return pool
         if head.startswith(_ASK_HOW_IT_IS) and not self._spare._work_queue.qsize():
             return self._spare
-        return pool if waiting < self._limit else None
+        return pool if waiting < self._limit and self._waited_s < LONGEST_WAIT_S else None
 
     def wanted(self, pool: ThreadPoolExecutor) -> bool:
         """Whether a request waits for a thread of `pool`, or of the spare ones."""
@@ -60,5 +69,5 @@ class Doorkeeper:
             self._refused, self._said = 0, now
         return ApiError(
             "overloaded",
-            f"{self._limit} requests are waiting already and no more may. Try again in a moment.",
+            "As many requests are waiting as can be answered soon. Try again in a moment.",
         )

@@ -5,11 +5,9 @@ next one: one picture must not take them all.
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +17,7 @@ from typing import Literal
 import structlog
 import zmq
 
-from service import protocol
+from service import protocol, scratch
 from service.protocol import Failed, Hello, Job, JobDone
 from service.stillness import Stillness
 
@@ -84,8 +82,8 @@ class Pool:
     _generation: int = 0
 
     def __post_init__(self) -> None:
-        self._folder = tempfile.mkdtemp(prefix="hyojo-pool-")  # mode 0700: ours alone
-        self._endpoint = f"ipc://{self._folder}/pool.sock"
+        self._folder = scratch.make("pool", [scratch.temporary_folder(), scratch.MEMORY])
+        self._endpoint = f"ipc://{self._folder.path}/pool.sock"
         self.socket = self.context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.socket.setsockopt(zmq.LINGER, 0)
@@ -177,7 +175,7 @@ class Pool:
                 slot.process.wait()
                 slot.process = None
         self.socket.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.close()
 
     def _heard(self, slot: _Slot, message: protocol.AnyMessage) -> Event | None:
         if isinstance(message, Hello):

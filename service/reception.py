@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import selectors
+import signal
 import socket
 import time
 from collections import deque
@@ -20,6 +21,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-
 
 from service.arriving import Arriving
 from service.errors import ApiError
+from service.kinship import end_with_parent
 from service.outlet import Outlet
 from service.overload import Doorkeeper
 from service.raw_answer import raw_answer
@@ -38,6 +40,8 @@ _READS = 16
 """Reads of one connection before the loop looks at the others."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LATER = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
+_SHUT = errno.EINVAL
+"""The gateway has stopped listening, and this process will be told to end in a moment."""
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -73,6 +77,7 @@ class Reception(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Make what belongs to this process, after the fork; then gunicorn runs the loop."""
+        end_with_parent(signal.SIGTERM)  # gunicorn itself would look only once a second
         self._heads: Room[Connection] = Room(HEAD_S)
         self._bodies: Room[Connection] = Room(self.body_s)
         self._sending: Room[Connection] = Room(SEND_S)
@@ -88,7 +93,7 @@ class Reception(ThreadWorker):  # type: ignore[misc]
         try:
             sock, address = listener.accept()
         except OSError as error:
-            if error.errno in _LATER:
+            if error.errno in (*_LATER, _SHUT):
                 return
             if error.errno in _FULL and self._make_place():
                 return

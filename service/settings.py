@@ -11,7 +11,6 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -20,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import SettingsError
+from service.scratch import temporary_folder
 
 PREFIX = "HYOJO_"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -43,7 +43,7 @@ def default_worker() -> str:
 
     Whoever binds it makes the folder, with mode 0700.
     """
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    base = os.environ.get("XDG_RUNTIME_DIR") or temporary_folder()
     return f"ipc://{base}/hyojo-{os.getuid()}/worker.sock"
 
 
