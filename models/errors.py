@@ -21,7 +21,8 @@ class HyojoError(Exception):
 class ImageError(HyojoError):
     """Bytes that are no image we can read.
 
-    Codes: `empty_image`, `unsupported_image`, `image_broken`, `image_too_large`.
+    Codes: `empty_image`, `unsupported_image`, `image_broken`, `image_too_large`,
+    `image_too_complex`.
     """
 
     code = "unsupported_image"

@@ -11,6 +11,9 @@ import numpy as np
 from models.errors import UsageError
 from models.libfacedetection import LibFaceDetection
 
+WARPED_PX = 32_000
+"""Longest side that is warped: OpenCV counts pixels in 16 bits."""
+
 Point = tuple[float, float]
 Search = Literal["auto", "all"]
 Align = Literal["eyes_mouth", "box"]
@@ -317,24 +320,22 @@ def _warp(
     image: np.ndarray, centre: np.ndarray, side: float, angle: float, size: int, mirror: bool
 ) -> np.ndarray:
     side = max(side, 1.0)
-    if side > 2 * size:  # bilinear sampling would skip pixels: average them first
+    if side > 2 * size or max(image.shape[:2]) > WARPED_PX:
+        # Bilinear sampling would skip pixels: average them first. And OpenCV warps no larger ones.
         reach = side * 0.75 + 2  # half a diagonal is 0.71 of the side
-        left, top = np.maximum(np.floor(centre - reach), 0).astype(int)
-        right, bottom = np.minimum(
-            np.ceil(centre + reach), [image.shape[1], image.shape[0]]
-        ).astype(int)
-        part = image[top : max(bottom, top + 1), left : max(right, left + 1)]
-        if part.size:
-            new = (
-                max(1, round(part.shape[1] * size / side)),
-                max(1, round(part.shape[0] * size / side)),
-            )
-            scale = np.array([new[0] / part.shape[1], new[1] / part.shape[0]])
-            image, centre = (
-                cv2.resize(part, new, interpolation=cv2.INTER_AREA),
-                (centre - [left, top]) * scale,
-            )
-            side *= float(np.sqrt(scale.prod()))
+        edge = np.array([image.shape[1], image.shape[0]])
+        left, top = np.clip(np.floor(centre - reach), 0, edge - 1).astype(int)
+        right, bottom = np.clip(np.ceil(centre + reach), 0, edge).astype(int)
+        image = image[top : max(bottom, top + 1), left : max(right, left + 1)]
+        centre = centre - [left, top]
+    if side > 2 * size:
+        new = (
+            max(1, round(image.shape[1] * size / side)),
+            max(1, round(image.shape[0] * size / side)),
+        )
+        scale = np.array([new[0] / image.shape[1], new[1] / image.shape[0]])
+        image, centre = cv2.resize(image, new, interpolation=cv2.INTER_AREA), centre * scale
+        side *= float(np.sqrt(scale.prod()))
     step = side / size
     across = np.array([np.cos(angle), np.sin(angle)]) * step * (-1 if mirror else 1)
     down = np.array([-np.sin(angle), np.cos(angle)]) * step

@@ -7,12 +7,17 @@ a name; the size is read from the header and refused before a pixel is decoded.
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from models import headers
 from models.errors import ImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -26,8 +31,9 @@ SUFFIXES = frozenset(
 MAX_PIXELS = 40_000_000
 """Default limit on width x height; a 40-megapixel picture takes 120 MB once decoded."""
 
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b"MM\0*")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+_BAND_PX = 1 << 20
+"""Pixels brought to RGB at a time: a large picture is not held in several forms at once."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,8 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         uint8 array (height, width, 3), RGB, upright, contiguous.
 
     Raises:
-        ImageError: `empty_image`, `unsupported_image`, `image_too_large` or `image_broken`.
+        ImageError: `empty_image`, `unsupported_image`, `image_too_large`, `image_too_complex` or
+            `image_broken`.
     """
     return decode_enough(data, None, max_pixels).pixels
 
@@ -84,10 +91,21 @@ def decode_enough(data: bytes, enough_px: int | None, max_pixels: int = MAX_PIXE
     """
     if not data:
         raise ImageError("The image is empty: it has 0 bytes. Take the whole file.", "empty_image")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's on damaged metadata and on size: judged here
-        with _open(data) as image:
-            return _picture(image, enough_px, max_pixels)
+    try:
+        header = headers.read(data)
+        if header is None:
+            raise _no_image(data)
+        _see_size(header, max_pixels)
+        with _strictly(max_pixels):
+            return _decoded(data, enough_px, max_pixels)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_large("A part of it is larger than its header says", max_pixels) from None
+    except MemoryError:
+        raise ImageError(
+            "The image is too large: decoding it takes more memory than there is for one picture. "
+            "Make it smaller, or save it in another format, and try again.",
+            "image_too_large",
+        ) from None
 
 
 def read(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -118,43 +136,75 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _picture(image: Image.Image, enough_px: int | None, max_pixels: int) -> Picture:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise _too_large(f"It is {width} x {height} pixels", max_pixels)
+@contextmanager
+def _strictly(max_pixels: int) -> Iterator[None]:
+    """Pillow's own limit on pixels is ours too, and an error; its other warnings, on damaged
+    metadata, are silent."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = max_pixels
     try:
-        scale = _reduce(image, enough_px) if enough_px else 1.0
-        if _transpose(image):
-            width, height = height, width
-        return Picture(np.ascontiguousarray(_rgb(image)), width, height, scale)
-    except Image.DecompressionBombError:
-        raise _too_large("A part of it is larger than its header says", max_pixels) from None
-    except MemoryError:
-        raise _too_large("It needs more memory than there is", max_pixels) from None
-    except Exception as error:  # a decoder that trips over damage may raise anything
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _see_size(header: headers.Header, max_pixels: int) -> None:
+    what = f"It is {header.width} x {header.height} pixels"
+    if header.width * header.height > max_pixels:
+        raise _too_large(what, max_pixels)
+    if max(header.width, header.height) > headers.MAX_SIDE:
         raise ImageError(
-            f"The image cannot be decoded: the {image.format} file is truncated or damaged "
-            f"({_reason(error)}). Take the file from its source again, or save it anew with an "
-            "image editor.",
-            "image_broken",
-        ) from None
+            f"The image is too large. {what}; a side may have {headers.MAX_SIDE}. "
+            "Make it smaller and try again.",
+            "image_too_large",
+        )
+
+
+def _decoded(data: bytes, enough_px: int | None, max_pixels: int) -> Picture:
+    with _open(data) as image:
+        width, height = image.size
+        _see_size(headers.Header(image.format or "", width, height), max_pixels)
+        try:
+            scale = _reduce(image, enough_px) if enough_px else 1.0
+            image.load()
+            orientation = _orientation(image)
+            pixels = _rgb(image)
+        except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise
+        except Exception as error:  # a decoder that trips over damage may raise anything
+            raise ImageError(
+                f"The image cannot be decoded: the {image.format} file is truncated or damaged "
+                f"({_reason(error)}). Take the file from its source again, or save it anew with an "
+                "image editor.",
+                "image_broken",
+            ) from None
+    if orientation in range(5, 9):
+        width, height = height, width
+    return Picture(_upright(pixels, orientation), width, height, scale)
 
 
 def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError:
-        raise _too_large("Its header names a huge size", MAX_PIXELS) from None
+    except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise
     except UnidentifiedImageError:
-        if data.startswith(_SIGNATURES):
-            raise _damaged_header("it cannot be made out") from None
-        raise ImageError(
-            "This is not an image that can be read: its content is none of JPEG, PNG, WebP, BMP, "
-            "GIF or TIFF. Convert it to JPEG or PNG and try again.",
-            "unsupported_image",
-        ) from None
+        raise _damaged_header("it cannot be made out") from None
     except Exception as error:  # a plugin that trips over a damaged header may raise anything
         raise _damaged_header(_reason(error)) from None
+
+
+def _no_image(data: bytes) -> ImageError:
+    if data.startswith(b"\x89PNG"):  # its line ends have been changed
+        return _damaged_header("it was changed as if it were text")
+    return ImageError(
+        "This is not an image that can be read: its content is none of JPEG, PNG, WebP, BMP, "
+        "GIF or TIFF. Convert it to JPEG or PNG and try again.",
+        "unsupported_image",
+    )
 
 
 def _damaged_header(why: str) -> ImageError:
@@ -176,42 +226,77 @@ def _reduce(image: Image.Image, enough_px: int) -> float:
     return width / reduced[1][2] if reduced else 1.0
 
 
-def _transpose(image: Image.Image) -> bool:
-    """Turn the picture upright in place; True where that exchanged its sides.
+def _orientation(image: Image.Image) -> int:
+    """How the camera was held, 1 to 8 (EXIF); 1 where it is not told or already done.
 
     Damaged EXIF is as good as none.
     """
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # EXIF is a file in the file, and its damage does not spoil the picture
-        return False
-    if orientation in range(2, 9):
-        ImageOps.exif_transpose(image, in_place=True)
-    return orientation in range(5, 9)
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels (rows, columns, 3) turned and mirrored as EXIF's orientation asks."""
+    if orientation >= 5:
+        pixels = cv2.transpose(pixels)
+    # What is left to do is to mirror: left and right (1), up and down (0), or both (-1).
+    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+    return pixels if flip is None else cv2.flip(pixels, flip)
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
-    """Pixels of any mode as uint8 (height, width, 3)."""
+    """Pixels of a loaded image of any mode as uint8 (height, width, 3), band by band."""
+    width, height = image.size
+    rows = max(1, _BAND_PX // width)
     if image.mode in _SIXTEEN_BIT or image.mode in ("I", "F"):
-        return np.repeat(_grey_to_8_bits(np.asarray(image), image.mode)[..., None], 3, axis=2)
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _grey_to_8_bits(grey: np.ndarray, mode: str) -> np.ndarray:
-    """16-bit, 32-bit and float greys to 0..255; the range is the mode's, else the smallest usual
-    one that holds them."""
-    values = np.nan_to_num(grey.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    if mode in _SIXTEEN_BIT:
-        top = 65535.0
+        white = 65535.0
+        if image.mode not in _SIXTEEN_BIT:
+            peaks = [_values(image, top, rows).max() for top in range(0, height, rows)]
+            white = _white(max(peaks), image.mode)
+        band = partial(_grey, image, white=white)
     else:
-        peak = float(values.max(initial=0.0))
-        top = next(
-            (t for t in (1.0, 255.0, 65535.0) if peak <= t and (t > 1.0 or mode == "F")), peak
-        )
-    return (np.clip(values / top, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+        band = partial(_colours, image)
+    if rows >= height:
+        return np.ascontiguousarray(band(top=0, rows=height))
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        pixels[top : top + rows] = band(top=top, rows=rows)
+    return pixels
+
+
+def _colours(image: Image.Image, top: int, rows: int) -> np.ndarray:
+    """Some rows as uint8 (rows, width, 3), what is transparent over white."""
+    part = _part(image, top, rows)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        part = part.convert("RGBA")
+        part = Image.alpha_composite(Image.new("RGBA", part.size, "white"), part)
+    return np.asarray(part if part.mode == "RGB" else part.convert("RGB"))
+
+
+def _grey(image: Image.Image, top: int, rows: int, white: float) -> np.ndarray:
+    """Some rows as uint8 (rows, width, 3), greys from 0 to `white` brought to 0..255."""
+    grey = np.clip(_values(image, top, rows) / np.float32(white), 0.0, 1.0) * 255.0 + 0.5
+    return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _values(image: Image.Image, top: int, rows: int) -> np.ndarray:
+    """Greys of some rows, float32 (rows, width); what is no finite number is 0."""
+    values = np.asarray(_part(image, top, rows)).astype(np.float32)
+    return np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _part(image: Image.Image, top: int, rows: int) -> Image.Image:
+    width, height = image.size
+    return image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
+
+
+def _white(peak: float, mode: str) -> float:
+    """Which grey is white: the smallest usual range that holds them all."""
+    usual = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
+    return next((top for top in usual if peak <= top), float(peak))
 
 
 def _too_large(what: str, max_pixels: int) -> ImageError:

@@ -80,7 +80,8 @@ PROBLEMS: dict[str, Problem] = {
     "image_too_large": Problem(
         413,
         "The image is too large",
-        "One image is larger than HYOJO_MAX_IMAGE_MB, or has more pixels than HYOJO_MAX_PIXELS.",
+        "One image is larger than HYOJO_MAX_IMAGE_MB, has more pixels than HYOJO_MAX_PIXELS, or "
+        "takes more memory than HYOJO_PREDICTOR_MEMORY_MB leaves it.",
     ),
     "unsupported_content_type": Problem(
         415,
@@ -110,6 +111,12 @@ PROBLEMS: dict[str, Problem] = {
     ),
     "image_broken": Problem(
         422, "The image is broken", "It begins like an image but is cut short or damaged."
+    ),
+    "image_too_complex": Problem(
+        422,
+        "The image is too complicated",
+        "Its file has more segments, scans, chunks, strips or entries than any picture needs. "
+        "Save it anew with an image editor.",
     ),
     "head_too_large": Problem(
         431,
