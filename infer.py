@@ -30,6 +30,7 @@ from service.batch import Question, classify_files
 from service.endpoint import EndpointError, bind
 from service.errors import SettingsError
 from service.gallery import Gallery
+from service.limits import no_core_dumps
 from service.listing import Table, as_json, with_progress
 from service.pool import Pool
 from service.scratch import ScratchError
@@ -59,6 +60,7 @@ def main(argv: list[str] | None = None) -> int:
 def serve(settings: Settings) -> int:
     """Be the warm worker until SIGTERM or Ctrl-C."""
     logs.configure(settings.log_level, settings.log_format, "worker")
+    no_core_dumps()
     models = catalog.read(settings.params, settings.model_names, settings.model)
     for info in models.models.values():
         if info.error:
@@ -184,6 +186,7 @@ def _pool(
         settings.max_pixels,
         settings.predictor_timeout_s,
         settings.predictor_stuck_s,
+        settings.predictor_memory_mb,
     )
 
 

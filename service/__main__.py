@@ -18,6 +18,7 @@ from pathlib import Path
 from service.errors import SettingsError
 from service.health import EVERY_ADDRESS, NotReadyError, ask_gateway
 from service.kinship import end_with_parent
+from service.limits import no_core_dumps
 from service.settings import Settings, load_settings
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -139,6 +140,7 @@ def _ready(host: str, port: int) -> bool:
 
 def main() -> int:
     """Run worker and gateway; returns the exit status."""
+    no_core_dumps()
     try:
         return Service(load_settings()).run()
     except (SettingsError, ServiceError) as error:

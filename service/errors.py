@@ -118,6 +118,12 @@ PROBLEMS: dict[str, Problem] = {
         "Its file has more segments, scans, chunks, strips or entries than any picture needs. "
         "Save it anew with an image editor.",
     ),
+    "image_quarantined": Problem(
+        422,
+        "This image is not looked at again for now",
+        "Predictor processes died while they held this very image. It is refused for "
+        "HYOJO_QUARANTINE_S. Save it anew with an image editor, or send another.",
+    ),
     "head_too_large": Problem(
         431,
         "The address or the headers are too large",

@@ -19,6 +19,7 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from service import logs, scratch
 from service.errors import SettingsError
 from service.http_worker import GatewayWorker
+from service.limits import no_core_dumps
 from service.listening import stop_listening
 from service.settings import load_settings
 
@@ -59,6 +60,7 @@ def _connections() -> int:
     return min(_MOST_CONNECTIONS, soft - _OTHER_FILES)
 
 
+no_core_dumps()
 logs.configure(_settings.log_level, _settings.log_format, "gateway")
 
 bind = f"{_host}:{_settings.port}"

@@ -31,12 +31,34 @@ PROJECT = Path(__file__).resolve().parent.parent
 _log = structlog.get_logger("pool")
 
 
+CRASHES = frozenset(
+    -number
+    for number in (
+        signal.SIGSEGV,
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGSYS,
+        signal.SIGTRAP,
+    )
+)
+"""Exit statuses of a process that fell over what it did, as no one outside makes it do."""
+
+
 @dataclass(frozen=True)
 class Lost:
-    """A job whose process died or hung."""
+    """A job whose process died or hung.
+
+    Attributes:
+        id: of the job.
+        detail: a sentence.
+        crashed: the process fell over what it did; else it may have been ended from outside.
+    """
 
     id: str
     detail: str
+    crashed: bool = False
 
 
 Event = JobDone | Lost
@@ -67,6 +89,7 @@ class Pool:
         max_pixels: they refuse larger pictures.
         timeout_s: a job that takes longer counts as hung.
         stuck_s: a process that stands still for so long while it has a job counts as hung.
+        memory_mb: memory of its own that a process may use (MiB).
     """
 
     context: "zmq.Context[zmq.Socket[bytes]]"
@@ -75,6 +98,7 @@ class Pool:
     max_pixels: int
     timeout_s: float
     stuck_s: float = 1.0
+    memory_mb: int = 1280
     replaced: int = 0
     unreadable: int = 0
     problem: str = ""
@@ -192,6 +216,7 @@ class Pool:
     def _lose(self, slot: _Slot, why: str) -> list[Event]:
         """Give a process up; the slot is free for a new one after a pause that grows."""
         assert slot.process is not None and slot.watch is not None
+        crashed = slot.process.poll() in CRASHES
         from_outside = slot.watch.still_s > self.stuck_s or slot.process.poll() == -signal.SIGKILL
         slot.process.kill()
         slot.process.wait()
@@ -201,7 +226,7 @@ class Pool:
                 f"The predictor process that held this image {why}. It is being replaced; "
                 "other images are not affected. Send the image again, or another one."
             )
-            lost = [Lost(slot.job, detail)]
+            lost = [Lost(slot.job, detail, crashed)]
         pause = 0.0
         if slot.state == "starting":
             longest = KILLED_BACKOFF_S if from_outside else LONGEST_BACKOFF_S
@@ -219,7 +244,8 @@ class Pool:
         slot.name = f"{slot.index}.{self._generation}"
         command = [sys.executable, "-m", "service.predictor_process"]
         command += ["--endpoint", self._endpoint, "--name", slot.name, "--parent", str(os.getpid())]
-        command += ["--max-pixels", str(self.max_pixels), *map(str, self.bundles)]
+        command += ["--max-pixels", str(self.max_pixels), "--memory-mb", str(self.memory_mb)]
+        command += map(str, self.bundles)
         path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
         slot.process = subprocess.Popen(
             command,

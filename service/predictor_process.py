@@ -17,6 +17,7 @@ import zmq
 
 from service import protocol
 from service.kinship import end_with_parent
+from service.limits import limit_memory, ran_out
 from service.protocol import (
     Explanation,
     FaceResult,
@@ -50,12 +51,13 @@ def main(argv: list[str] | None = None) -> int:
     socket.connect(options.endpoint)
     try:
         predictors = _load(options.bundles, options.max_pixels)
+        _spare_the_cores()
+        limit_memory(options.memory_mb)
     except Exception as error:  # whatever it is, the parent must hear why
         detail = str(error) or type(error).__name__
         socket.send(protocol.encode(protocol.Failed(id=options.name, detail=detail)))
         context.destroy(linger=1000)
         return 1
-    _spare_the_cores()
     hello = protocol.Hello(id=options.name, seconds=time.monotonic() - began)
     socket.send(protocol.encode(hello))
     _serve(socket, predictors, options.parent)
@@ -135,12 +137,22 @@ def _serve(socket: "zmq.Socket[bytes]", predictors: dict[str, "Predictor"], pare
         try:
             done = answer(predictors[job.model], job, images)
         except Exception as error:  # a fault of ours: the image is answered, the process lives on
-            detail = f"The predictor made a mistake: {type(error).__name__}: {error}"[:300]
-            problem = ImageResult(error=ImageProblem("internal", detail))
+            problem = ImageResult(error=_problem(error))
             done = protocol.JobDone(
                 id=job.id, results=[problem] * len(images), timings_ms=[Timings()] * len(images)
             )
         socket.send(protocol.encode(done))
+
+
+def _problem(error: Exception) -> ImageProblem:
+    if ran_out(error):
+        return ImageProblem(
+            "image_too_large",
+            "The image is too large: looking at it takes more memory than a predictor may use "
+            "(HYOJO_PREDICTOR_MEMORY_MB). Make it smaller and try again.",
+        )
+    detail = f"The predictor made a mistake: {type(error).__name__}: {error}"[:300]
+    return ImageProblem("internal", detail)
 
 
 def _load(bundles: list[Path], max_pixels: int) -> dict[str, "Predictor"]:
@@ -164,6 +176,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--name", required=True, help="of this process, towards the pool")
     parser.add_argument("--parent", type=int, required=True, help="process id to end with")
     parser.add_argument("--max-pixels", type=int, required=True, help="refuse larger pictures")
+    parser.add_argument("--memory-mb", type=int, required=True, help="of its own, at most (MiB)")
     parser.add_argument("bundles", type=Path, nargs="+", help="folders of the bundles to hold warm")
     return parser.parse_args(argv)
 

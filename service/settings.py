@@ -120,6 +120,19 @@ class Settings(BaseSettings):
         description="Seconds a predictor may stand still, stopped or locked up, before it is "
         "replaced.",
     )
+    predictor_memory_mb: int = Field(
+        1280,
+        ge=256,
+        le=1_000_000,
+        description="Memory of its own that a predictor may use, in MiB; a picture that needs more "
+        "is refused.",
+    )
+    quarantine_s: float = Field(
+        300,
+        ge=0,
+        le=86_400,
+        description="Seconds that an image is refused on which predictors died; 0 refuses none.",
+    )
     max_body_mb: float = Field(
         32, gt=0, le=1024, description="Largest request body, in MiB, all images together."
     )

@@ -7,7 +7,6 @@ import itertools
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import structlog
 import zmq
@@ -16,6 +15,7 @@ from models.explain import unexplained
 from service import protocol
 from service.catalog import Catalog
 from service.endpoint import Endpoint
+from service.pending import Out, Pending, Waiting, with_waits
 from service.pool import Lost, Pool
 from service.protocol import (
     ClassifyReply,
@@ -29,6 +29,7 @@ from service.protocol import (
     StatusRequest,
     Timings,
 )
+from service.quarantine import Quarantine
 from service.settings import Settings
 
 TICK_MS = 100
@@ -37,6 +38,7 @@ COUNTED = {
     "requests": "accepted",
     "images": "in them",
     "images_lost": "held by a predictor process that was lost",
+    "quarantined": "images not looked at, because predictors had died on them",
     "overloaded": "requests refused because the queue was full",
     "late": "requests whose deadline passed",
     "unclaimed": "answers that nobody was there to take",
@@ -45,28 +47,6 @@ COUNTED = {
 }
 """What the worker counts from its start; each counter's meaning."""
 _log = structlog.get_logger("worker")
-
-
-@dataclass
-class _Pending:
-    """A request that is being answered."""
-
-    client: bytes
-    request: ClassifyRequest
-    model: str
-    arrived: float
-    deadline: float
-    results: list[ImageResult | None]
-    timings: list[Timings] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Waiting:
-    """An image in the queue."""
-
-    ticket: int
-    index: int
-    image: bytes
 
 
 class Worker:
@@ -88,9 +68,10 @@ class Worker:
         self._address = endpoint.address
         self._strangers = endpoint.strangers
         self._pool = pool
-        self._queue: deque[_Waiting] = deque()
-        self._pending: dict[int, _Pending] = {}
-        self._jobs: dict[str, tuple[int, int, float]] = {}  # id -> ticket, index, when handed out
+        self._queue: deque[Waiting] = deque()
+        self._pending: dict[int, Pending] = {}
+        self._jobs: dict[str, Out] = {}
+        self._quarantine = Quarantine(settings.quarantine_s)
         self._tickets = itertools.count()
         self._counters: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
         self._stopping_at: float | None = None
@@ -205,10 +186,12 @@ class Worker:
         ticket = next(self._tickets)
         model = request.model or self._catalog.default
         results: list[ImageResult | None] = [None] * len(images)
-        self._pending[ticket] = _Pending(client, request, model, now, now + wait_s, results)
-        self._queue.extend(_Waiting(ticket, i, image) for i, image in enumerate(images))
+        self._pending[ticket] = Pending(client, request, model, now, now + wait_s, results)
         self._counters["requests"] += 1
         self._counters["images"] += len(images)
+        for waiting in (Waiting(ticket, i, image) for i, image in enumerate(images)):
+            if not self._refused(waiting):
+                self._queue.append(waiting)
 
     # Work out and back -----------------------------------------------------------------------
 
@@ -222,6 +205,9 @@ class Worker:
             if time.monotonic() > pending.deadline:
                 self._expire(waiting.ticket)
                 continue
+            if self._refused(waiting):  # it came before the loss that it is refused for
+                self._queue.popleft()
+                continue
             job_id = f"{waiting.ticket}.{waiting.index}"
             request = pending.request
             job = Job(
@@ -234,28 +220,45 @@ class Worker:
             if not self._pool.submit(job, [waiting.image]):
                 return
             self._queue.popleft()
-            self._jobs[job_id] = (waiting.ticket, waiting.index, time.monotonic())
+            self._jobs[job_id] = Out(waiting, time.monotonic())
+
+    def _refused(self, waiting: Waiting) -> bool:
+        """Whether an image is one that predictors died on; it then has its answer."""
+        problem = self._quarantine.refusal(waiting.image)
+        if problem is None:
+            return False
+        self._counters["quarantined"] += 1
+        self._settle(waiting, ImageResult(error=problem), Timings(), time.monotonic())
+        return True
 
     def _take(self, events: Sequence[protocol.JobDone | Lost]) -> None:
         for event in events:
-            ticket, index, handed_out = self._jobs.pop(event.id)
+            out = self._jobs.pop(event.id)
             if isinstance(event, Lost):
                 self._counters["images_lost"] += 1
+                if self._quarantine.lost(out.waiting.image, event.crashed):
+                    _log.warning("image quarantined", bytes=len(out.waiting.image))
                 result = ImageResult(error=ImageProblem("worker_lost", event.detail))
                 timings = Timings()
             else:
                 result, timings = event.results[0], event.timings_ms[0]
                 self._image_ms += 0.05 * (timings.total - self._image_ms)
-            pending = self._pending.get(ticket)
-            if pending is None:  # its request was late and has been answered
-                continue
-            now = time.monotonic()
-            queued_ms = (handed_out - pending.arrived) * 1e3
-            total_ms = (now - pending.arrived) * 1e3
-            pending.results[index] = result
-            pending.timings.append(replace_times(timings, queued_ms, total_ms))
-            if all(result is not None for result in pending.results):
-                self._answer(ticket)
+                self._quarantine.answered(out.waiting.image)
+            self._settle(out.waiting, result, timings, out.handed_out)
+
+    def _settle(
+        self, waiting: Waiting, result: ImageResult, timings: Timings, handed_out: float
+    ) -> None:
+        """Keep an image's result; the last one of a request is its answer."""
+        pending = self._pending.get(waiting.ticket)
+        if pending is None:  # its request was late and has been answered
+            return
+        queued_ms = (handed_out - pending.arrived) * 1e3
+        total_ms = (time.monotonic() - pending.arrived) * 1e3
+        pending.results[waiting.index] = result
+        pending.timings.append(with_waits(timings, queued_ms, total_ms))
+        if all(result is not None for result in pending.results):
+            self._answer(waiting.ticket)
 
     def _answer(self, ticket: int) -> None:
         pending = self._pending.pop(ticket)
@@ -322,14 +325,3 @@ class Worker:
         if self._pool.ready:
             return ""
         return self._pool.problem or "The predictors are warming up; this takes a few seconds."
-
-
-def replace_times(timings: Timings, queue_ms: float, total_ms: float) -> Timings:
-    """A predictor's timings with the worker's own added, rounded to hundredths."""
-    return Timings(
-        queue=round(queue_ms, 2),
-        decode=round(timings.decode, 2),
-        detect=round(timings.detect, 2),
-        classify=round(timings.classify, 2),
-        total=round(total_ms, 2),
-    )

@@ -1,0 +1,52 @@
+"""What the kernel holds a process to: no core dumps, and no more memory than it may use."""
+
+import resource
+from pathlib import Path
+
+MEGABYTE = 1024 * 1024
+_OPENCV_NO_MEMORY = -4  # cv2.Error.StsNoMem
+LEAST_MB = 128
+"""What a predictor needs beyond its models to look at a picture at all."""
+
+
+def no_core_dumps() -> None:
+    """A crash leaves no image behind: neither this process nor its children dump core.
+
+    One byte and not none: too short for a file, and the one value at which Linux does not start
+    the program that `core_pattern` may name either (core(5); a limit of 0 does not hold that back).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    least = 1 if hard == resource.RLIM_INFINITY else min(1, hard)
+    resource.setrlimit(resource.RLIMIT_CORE, (least, least))
+
+
+def limit_memory(megabytes: int) -> None:
+    """Hold this process to so much memory of its own (MiB): what it asks for beyond is refused.
+
+    Libraries and other mapped files do not count (RLIMIT_DATA).
+
+    Raises:
+        MemoryError: what it holds already leaves too little; says how much it takes.
+    """
+    held = -(-own_memory_bytes() // MEGABYTE)
+    if held + LEAST_MB > megabytes:
+        raise MemoryError(
+            f"The models take {held} MiB of a predictor and HYOJO_PREDICTOR_MEMORY_MB is "
+            f"{megabytes}: set it to {held + LEAST_MB} at least, or serve fewer models "
+            "(HYOJO_MODELS)."
+        )
+    limit = megabytes * MEGABYTE
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def own_memory_bytes() -> int:
+    """What counts against the limit now."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def ran_out(error: Exception) -> bool:
+    """Whether this is memory that was asked for and refused, of Python's or of OpenCV's."""
+    return isinstance(error, MemoryError) or getattr(error, "code", None) == _OPENCV_NO_MEMORY
