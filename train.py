@@ -86,7 +86,10 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
     held = _read(dataset, cut, chosen.input.size, console)
     held = dataclasses.replace(held, dataset=twins.marked(held))
     if copies := held.dataset.twins:
-        console.say(f"{copies} images show a photograph twice; no split parts such a pair.")
+        console.say(
+            f"{copies} images show a photograph that another shows too; no split that is drawn "
+            f"here parts them. {twins.contradicting(held.dataset)} photographs have two labels."
+        )
     others = _read(company, cut, chosen.input.size, console) if company else None
     trainer = Trainer(held, chosen, run, console, others)
     command = _command(argv)

@@ -4,6 +4,7 @@ Sets collected from the web hold many (FER2013's training part: about one image 
 of a pair is learnt from and the other measured on, the figure says how well copies are recognised.
 """
 
+from collections import defaultdict
 from dataclasses import replace
 
 import cv2
@@ -43,6 +44,15 @@ def marked(held: Pictures) -> Dataset:
         for sample, number in zip(dataset.samples, group, strict=True)
     )
     return replace(dataset, samples=samples)
+
+
+def contradicting(dataset: Dataset) -> int:
+    """How many photographs stand in the set under more than one label."""
+    labels = defaultdict(set)
+    for sample in dataset.samples:
+        if sample.twin is not None:
+            labels[sample.twin].add(sample.label)
+    return sum(len(named) > 1 for named in labels.values())
 
 
 def groups(crops: list[np.ndarray], alike: float = ALIKE) -> np.ndarray:

@@ -46,6 +46,7 @@ def test_copies_are_marked_and_nothing_else(copied: Dataset) -> None:
             together.setdefault(sample.twin, set()).update(names(copied, np.array([index])))
     assert sorted(together.values(), key=sorted) == [{"a/00", "b/12"}, {"a/01", "a/12"}]
     assert copied.twins == 4
+    assert twins.contradicting(copied) == 1, "a00 is b12"
 
 
 @pytest.mark.parametrize("seed", range(5))
