@@ -26,8 +26,8 @@ test: $(VENV)/.installed-test ## Run every test, style and types among them; ARG
 	@.ci/packages chromium fonts-dejavu-core || [ -z "$$CI" ]
 	@$(BIN)/python -m pytest $(ARGS)
 
-soak: $(VENV)/.installed-test ## Try to break it for long: the same tests of faults and bad input, in full amounts
-	@HYOJO_TEST_SOAK=1 $(BIN)/python -m pytest tests/chaos tests/contract $(ARGS)
+soak: $(VENV)/.installed-test ## Try to break it for long: faults, bad input and the figures of training, in full amounts
+	@HYOJO_TEST_SOAK=1 $(BIN)/python -m pytest tests/chaos tests/contract tests/readme $(ARGS)
 
 lint: $(VENV)/.installed-test ## Check style and types only
 	@$(BIN)/ruff check .
