@@ -58,7 +58,7 @@ PROBLEMS: dict[str, Problem] = {
     "url_input_disabled": Problem(
         403,
         "Image addresses are switched off",
-        "The service does not fetch images by address. Send the image itself.",
+        "The service does not fetch images by address (HYOJO_URL_INPUT). Send the image itself.",
     ),
     "not_found": Problem(404, "There is nothing here", "No such address; see /docs."),
     "model_not_found": Problem(
@@ -97,6 +97,16 @@ PROBLEMS: dict[str, Problem] = {
         422,
         "The JSON has the wrong shape",
         'Send {"images": ["base64 or data URL", …]}; see /docs.',
+    ),
+    "url_refused": Problem(
+        422,
+        "This address is not fetched",
+        "Only public hosts are, at standard ports, in plain spelling. Send the image itself.",
+    ),
+    "url_failed": Problem(
+        422,
+        "The address gave no image",
+        "Its host was not reached, was too slow, or sent something else. The detail says which.",
     ),
     "invalid_parameter": Problem(
         422, "A query parameter cannot be used", "The detail names it and what it takes."

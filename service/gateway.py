@@ -23,7 +23,7 @@ from service.pages import SECURITY_HEADERS, Pages
 from service.protocol import StatusReply
 from service.routes import add_pages, add_service
 from service.settings import PROJECT, Settings, load_settings
-from service.uploads import GatewayRequest
+from service.uploads import Fetch, GatewayRequest
 
 _FIELD_BYTES = 256 * 1024
 """Of a form's text; werkzeug's parser needs more than its read size of 64 KiB for files, too."""
@@ -77,9 +77,25 @@ def create_app(settings: Settings | None = None) -> Flask:
     # A redirect of `//classify` would be an answer of its own kind; it is not found instead.
     app.url_map.merge_slashes = False
     install(app, metrics, limits)
-    spec = add_service(app, client, metrics, limits, settings.deadline_s)
+    fetch = _fetch(settings, limits)
+    spec = add_service(app, client, metrics, limits, settings.deadline_s, fetch)
     add_pages(app, Pages(PROJECT / "web"), spec, settings.max_images)
     return app
+
+
+def _fetch(settings: Settings, limits: Limits) -> Fetch | None:
+    """What fetches images by address; nothing of it is imported where that is switched off."""
+    if settings.url_input == "off":
+        return None
+    from service import addresses, fetching
+
+    fetcher = fetching.Fetcher(
+        addresses.policy(http=settings.url_input == "http"),
+        limits.image_bytes,
+        limits.body_bytes,
+        at_once=max(1, settings.gateway_threads // 4),
+    )
+    return fetching.within(fetcher, settings.deadline_s)
 
 
 def _status_or_none(client: WorkerClient) -> StatusReply | None:

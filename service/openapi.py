@@ -190,6 +190,7 @@ def _complete_classify(operation: dict[str, Any], max_images: int) -> None:
                 "examples": {
                     "base64": {"value": {"images": [pixel]}},
                     "data URL": {"value": {"images": [f"data:image/gif;base64,{pixel}"]}},
+                    "address": {"value": {"url": "https://example.com/portrait.jpg"}},
                 },
             },
         },

@@ -30,13 +30,18 @@ from service.schemas import (
     Ready,
     classify_query,
 )
-from service.uploads import GatewayRequest, images_of
+from service.uploads import Fetch, GatewayRequest, images_of
 
 _STYLE = Path(__file__).parent / "templates" / "docs.css"
 
 
 def add_service(
-    app: Flask, client: WorkerClient, metrics: Metrics, limits: Limits, deadline_s: float
+    app: Flask,
+    client: WorkerClient,
+    metrics: Metrics,
+    limits: Limits,
+    deadline_s: float,
+    fetch: Fetch | None = None,
 ) -> SpecTree:
     """Add everything that answers from the worker, and return its description.
 
@@ -46,6 +51,7 @@ def add_service(
         metrics: counts images and stages.
         limits: what one request may bring.
         deadline_s: seconds for one request.
+        fetch: fetches images by address; None where that is switched off.
     """
     spec = new_spec()
 
@@ -59,7 +65,7 @@ def add_service(
         asked = cast(GatewayRequest, present())
         query = classify_query(asked.args)
         now = course()
-        images = images_of(asked, now.body, limits)
+        images = images_of(asked, now.body, limits, fetch)
         now.images = len(images)
         metrics.images([len(image) for image in images])
         left_s = _time_left(deadline_s)

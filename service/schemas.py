@@ -52,7 +52,10 @@ class ImagesInJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The JSON body of POST /classify."""
 
     images: Annotated[list[str], Meta(description="Images as base64 or as data URLs.")] = []
-    urls: Annotated[list[str], Meta(description="Addresses of images; switched off.")] = []
+    url: Annotated[
+        str, Meta(description="The address of one image, where HYOJO_URL_INPUT allows it.")
+    ] = ""
+    urls: Annotated[list[str], Meta(description="Addresses of several images, likewise.")] = []
 
 
 class ClassifyAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -165,8 +165,10 @@ class Settings(BaseSettings):
         description="Requests that may wait for a thread in each gateway process; more are "
         "refused with `overloaded`.",
     )
-    url_input: Literal["off"] = Field(
-        "off", description="Whether the service fetches images by address."
+    url_input: Literal["off", "https", "http"] = Field(
+        "off",
+        description="Whether the service fetches images by address: not at all, over HTTPS alone, "
+        "or over plain HTTP too.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least important message that is logged."

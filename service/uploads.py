@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import io
+from collections.abc import Callable
 from typing import IO, Any
 
 import msgspec
@@ -20,6 +21,8 @@ from service.errors import ApiError
 from service.schemas import ClassifyQuery, ImagesInJson
 
 FIELD = "image"
+Fetch = Callable[[list[str]], list[bytes]]
+"""Fetches the images at some addresses."""
 RAW_TYPES = "image/*, application/octet-stream, multipart/form-data or application/json"
 _MEGABYTE = 1024 * 1024
 
@@ -52,27 +55,39 @@ class GatewayRequest(Request):
         return parser
 
 
-def images_of(request: GatewayRequest, body: BoundedBody, limits: Limits) -> list[bytes]:
+def images_of(
+    request: GatewayRequest, body: BoundedBody, limits: Limits, fetch: Fetch | None = None
+) -> list[bytes]:
     """The images of a request, in order, whichever of the three forms it has.
+
+    Args:
+        request: with its body not yet read.
+        body: of the request.
+        limits: what it may bring.
+        fetch: for images by address; None refuses them.
 
     Raises:
         ApiError: the body is empty, too large, of no kind we take, or not what it says it is.
     """
     request.image_bytes = limits.image_bytes
     body.check_declared()
-    images = _read(request, body, limits)
-    if len(images) > limits.images:
-        raise ApiError(
-            "too_many_images",
-            f"The request has {len(images)} images but at most {limits.images} are taken. "
-            "Send the others in another request.",
-        )
+    images = _read(request, body, limits, fetch)
+    _refuse_too_many(len(images), limits)
     for position, image in enumerate(images, start=1):
         if len(image) > limits.image_bytes:
             raise image_too_large(limits.image_bytes, position if len(images) > 1 else None)
     if len(images) == 1 and not images[0]:
         raise ApiError("empty_image", "The image has zero bytes. Check the file and send it again.")
     return images
+
+
+def _refuse_too_many(number: int, limits: Limits) -> None:
+    if number > limits.images:
+        raise ApiError(
+            "too_many_images",
+            f"The request has {number} images but at most {limits.images} are taken. "
+            "Send the others in another request.",
+        )
 
 
 def image_too_large(limit: int, position: int | None = None) -> ApiError:
@@ -84,7 +99,7 @@ def image_too_large(limit: int, position: int | None = None) -> ApiError:
     )
 
 
-def _read(request: Request, body: BoundedBody, limits: Limits) -> list[bytes]:
+def _read(request: Request, body: BoundedBody, limits: Limits, fetch: Fetch | None) -> list[bytes]:
     kind = request.mimetype
     chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
     if not chunked and not request.content_length:
@@ -94,7 +109,7 @@ def _read(request: Request, body: BoundedBody, limits: Limits) -> list[bytes]:
     if kind.startswith("image/") or kind == "application/octet-stream":
         return [_whole(body, limits.image_bytes)]
     if kind == "application/json":
-        return _from_json(_whole(body, limits.body_bytes))
+        return _from_json(_whole(body, limits.body_bytes), limits, fetch)
     got = f"is {kind!r}" if kind else "is missing"
     raise ApiError(
         "unsupported_content_type",
@@ -154,7 +169,7 @@ def _content(file: FileStorage) -> bytes:
     return stream.getvalue() if isinstance(stream, io.BytesIO) else stream.read()
 
 
-def _from_json(body: bytes) -> list[bytes]:
+def _from_json(body: bytes, limits: Limits, fetch: Fetch | None) -> list[bytes]:
     try:
         wanted = msgspec.json.decode(body, type=ImagesInJson)
     except msgspec.ValidationError as error:
@@ -166,18 +181,21 @@ def _from_json(body: bytes) -> list[bytes]:
         raise ApiError(
             "invalid_json", f"The body cannot be parsed as JSON: {error}. Check what is sent."
         ) from None
-    if wanted.urls:
+    urls = [wanted.url, *wanted.urls] if wanted.url else wanted.urls
+    if urls and fetch is None:
         raise ApiError(
             "url_input_disabled",
             "Fetching images by address is switched off here. Send the images themselves: "
             '{"images": ["base64 or data URL"]}.',
         )
-    if not wanted.images:
+    if not wanted.images and not urls:
         raise ApiError(
             "invalid_request",
             'The JSON has no images. Send {"images": ["base64 or data URL"]}.',
         )
-    return [_from_text(text, place) for place, text in enumerate(wanted.images)]
+    _refuse_too_many(len(wanted.images) + len(urls), limits)
+    images = [_from_text(text, place) for place, text in enumerate(wanted.images)]
+    return images + (fetch(urls) if fetch and urls else [])
 
 
 def _from_text(text: str, place: int) -> bytes:

@@ -120,7 +120,8 @@ BAD: dict[str, tuple[Send, int, str]] = {
     "a data URL without base64": (_json({"images": ["data:,hello"]}), 422, "invalid_request"),
     "an empty image in JSON": (_json({"images": [""]}), 400, "empty_image"),
     "nine images in JSON": (_json({"images": ["eA=="] * 9}), 422, "too_many_images"),
-    "an address": (_json({"urls": ["https://example.com/a.jpg"]}), 403, "url_input_disabled"),
+    "an address": (_json({"url": "https://example.com/a.jpg"}), 403, "url_input_disabled"),
+    "addresses": (_json({"urls": ["https://example.com/a.jpg"]}), 403, "url_input_disabled"),
     # Parameters.
     "an unknown model": (lambda a, f: a.form(f, query="?model=nope"), 404, "model_not_found"),
     "a path for a model": (

@@ -56,7 +56,7 @@ def test_the_worker_is_in_a_folder_of_the_user(monkeypatch: pytest.MonkeyPatch) 
         ("DEADLINE_S", "nan", "a number above 0 to 600"),
         ("MAX_IMAGES", "9", "a whole number from 1 to 8"),
         ("LOG_FORMAT", "xml", "console or json"),
-        ("URL_INPUT", "on", "off"),
+        ("URL_INPUT", "on", "off or https or http"),
         ("WORKER", "somewhere", "ipc:// and a path, or tcp://address:port"),
         ("WORKER", "tcp://somewhere", "a port at the end"),
         ("WORKER", "ipc:///" + "x" * 120, "a socket path of at most 107 bytes"),
