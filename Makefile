@@ -14,7 +14,7 @@ BUILD_ARGS ?=
 CA ?=
 export PYTHON
 
-.PHONY: help serve test soak lint bench train image clean
+.PHONY: help serve test soak lint bench train image sbom lock audit clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -43,16 +43,37 @@ train: $(VENV)/.installed ## Train: make train ARGS="--data FOLDER"
 image: ## Build the container's image
 	DOCKER_BUILDKIT=1 docker build $(BUILD_ARGS) $(if $(CA),--secret id=ca$(comma)src=$(CA)) -f docker/Dockerfile -t $(IMAGE) .
 
+sbom: ## Print what the image is made of, as CycloneDX JSON
+	@docker run --rm --network none $(IMAGE) cat /srv/hyojo/sbom.cdx.json
+
+LISTS := requirements tests/requirements docker/requirements docker/tools
+export UV_CUSTOM_COMPILE_COMMAND := make lock
+
+lock: $(VENV)/.installed-test ## Write the locks anew from the lists of requirements: every package, with its hashes
+	@for list in $(LISTS); do \
+	    held=; [ $$list = requirements ] || held="-c requirements.lock"; \
+	    $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
+	        --no-emit-find-links $$held $$list.txt -o $$list.lock $(ARGS) || exit 1; \
+	done
+
+# opencv-python is installed for its name alone: `.ci/environment` puts the headless build's files over its own.
+audit: $(VENV)/.installed-test ## Look the locked packages up among known vulnerabilities (needs the internet)
+	@for list in $(LISTS); do \
+	    echo "$$list.lock"; \
+	    $(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+	        --ignore-vuln PYSEC-2023-183 --ignore-vuln GHSA-qr4w-53vh-m672 -r $$list.lock $(ARGS) || exit 1; \
+	done
+
 clean: ## Remove caches and the tests' output; .venv stays
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis test-output build
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 comma := ,
 
-$(VENV)/.installed: requirements.txt
-	@.ci/environment $(VENV) requirements.txt
+$(VENV)/.installed: requirements.lock
+	@.ci/environment $(VENV) requirements.lock
 	@touch $@
 
-$(VENV)/.installed-test: tests/requirements.txt $(VENV)/.installed
-	@.ci/environment $(VENV) tests/requirements.txt
+$(VENV)/.installed-test: tests/requirements.lock $(VENV)/.installed
+	@.ci/environment $(VENV) tests/requirements.lock
 	@touch $@

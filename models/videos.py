@@ -68,7 +68,7 @@ class Source:
         _see_that_it_is_a_file(path)
         self.path = path
         self._file = _opened(path)
-        wide, high = (self._file.get(p) for p in (3, 4))  # before rotation
+        wide, high = (self._file.get(p) for p in (3, 4))
         if wide * high > max_pixels:
             raise VideoError(
                 f"The frames of {path} are too large: {wide:.0f} x {high:.0f} pixels; the limit is "
@@ -166,7 +166,7 @@ class Sink:
         os.close(handle)
         self._part = Path(name)
         size = width + width % 2, height + height % 2
-        code = cv2.VideoWriter_fourcc(*WRITES[path.suffix.lower()])
+        code = cv2.VideoWriter.fourcc(*WRITES[path.suffix.lower()])
         with _quiet():
             self._file = cv2.VideoWriter(
                 str(self._part.absolute()), cv2.CAP_FFMPEG, code, fps, size
@@ -276,6 +276,7 @@ def _opened(path: Path) -> "cv2.VideoCapture":
             f"{path} is no video that can be read: it is of another kind, cut off or damaged. "
             "Play it to see, or convert it to MP4."
         )
+    file.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # frames come upright
     return file
 
 

@@ -75,6 +75,8 @@ def test_both_are_locked_down_and_the_worker_has_no_network(pair: Pair):
         host = pair.container(service).inspect()["HostConfig"]
         assert host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"], service
         assert any("no-new-privileges" in option for option in host["SecurityOpt"]), service
+        assert not any("seccomp" in option for option in host["SecurityOpt"]), "the default holds"
+        assert not host["Privileged"] and not host["CapAdd"], service
         assert host["Memory"] > 0 and host["PidsLimit"] > 0, service
         assert network is None or host["NetworkMode"] == network
     published = pair.container("gateway").inspect()["NetworkSettings"]["Ports"]["8000/tcp"]

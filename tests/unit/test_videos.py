@@ -22,7 +22,7 @@ def made(path: Path, frames: int = 12, fps: float = 25, size: tuple[int, int] = 
 
 
 def _turned(path: Path) -> None:
-    """Note in an MP4's track header that it is to be shown turned by 90 degrees."""
+    """Note in an MP4's track header that it is to be shown turned by 90 degrees clockwise."""
     data = path.read_bytes()
     straight = b"".join(n.to_bytes(4, "big") for n in (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30))
     turned = b"".join(
@@ -61,11 +61,20 @@ def test_odd_sizes_lose_no_column(tmp_path: Path, size: tuple[int, int]) -> None
 
 
 def test_a_turned_video_is_read_upright(tmp_path: Path) -> None:
-    path = made(tmp_path / "a.mp4")
+    path = tmp_path / "a.mp4"
+    sink = Sink(path, 25, 64, 48)
+    frame = np.zeros((48, 64, 3), np.uint8)
+    frame[:24, :32] = 200  # top left as it is stored: top right once turned clockwise
+    for number in range(5):
+        sink.write(frame, number / 25)
+    sink.finish()
     _turned(path)
     source = Source(path)
     assert (source.width, source.height) == (48, 64)
-    assert next(iter(source)).pixels.shape == (64, 48, 3)
+    pixels = next(iter(source)).pixels
+    assert pixels.shape == (64, 48, 3)
+    assert pixels[:32, 24:].mean() > 150 > 50 > pixels[:32, :24].mean()
+    assert pixels[32:].mean() < 50
 
 
 def test_an_uneven_source_keeps_its_length(tmp_path: Path) -> None:
