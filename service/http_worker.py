@@ -83,6 +83,7 @@ class GatewayWorker(Reception):
             return super().handle_request(req, conn)
         finally:
             conn.sock = sock
+            conn.outlet.send_kept()
 
     def _keepalive_after(self, conn: Any, keepalive: Any) -> bool:
         """Whether the connection can be used again; what was not read of a body is in memory."""

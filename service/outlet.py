@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections import deque
+from itertools import islice
 from typing import Any
+
+_PARTS = 64
+"""Given to the system at once; it takes 1,024 at most."""
 
 
 class Outlet:
@@ -22,19 +26,8 @@ class Outlet:
         self.kept: deque[memoryview] = deque()
 
     def sendall(self, data: bytes) -> None:
-        """Send what the system takes, and keep the rest.
-
-        Raises:
-            OSError: the client has gone.
-        """
-        sent = 0
-        if not self.kept:
-            try:
-                sent = self._sock.send(data)
-            except BlockingIOError:
-                pass
-        if sent < len(data):
-            self.kept.append(memoryview(data)[sent:])
+        """Keep it: an answer's head and body leave together, as one write and one packet."""
+        self.kept.append(memoryview(data))
 
     def send_kept(self) -> None:
         """Send what the system takes now.
@@ -44,13 +37,13 @@ class Outlet:
         """
         while self.kept:
             try:
-                sent = self._sock.send(self.kept[0])
+                sent = self._sock.sendmsg(islice(self.kept, _PARTS))
             except BlockingIOError:
                 return
-            if sent < len(self.kept[0]):
+            while self.kept and sent >= len(self.kept[0]):
+                sent -= len(self.kept.popleft())
+            if sent:
                 self.kept[0] = self.kept[0][sent:]
-                return
-            self.kept.popleft()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
