@@ -44,7 +44,7 @@ def _write(path: Path, frames: int) -> None:
         cv2.imdecode(np.frombuffer(data[start:end], np.uint8), cv2.IMREAD_COLOR)
         for start, end in zip(starts, [*starts[1:], len(data)], strict=True)
     ]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (WIDTH, HEIGHT))
     for number in range(frames):
         writer.write(pictures[number % len(pictures)])
     writer.release()

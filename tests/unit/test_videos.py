@@ -136,7 +136,7 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_no_frame_at_all_is_a_sentence(tmp_path: Path) -> None:
-    writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.VideoWriter_fourcc(*"mp4v"), 25, (64, 48))
+    writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.VideoWriter.fourcc(*"mp4v"), 25, (64, 48))
     writer.release()
     with pytest.raises(VideoError, match=r"no frame that can be decoded|no video that can be read"):
         Source(tmp_path / "a.avi")
