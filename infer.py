@@ -25,16 +25,20 @@ from models import images
 from models.errors import HyojoError, UsageError
 from models.explain import unexplained
 from models.videos import WRITES, Sink, Source, see_that_it_can_be_written
-from service import catalog, keys, logs
+from service import catalog, keys, logs, scratch
 from service.batch import Question, classify_files
+from service.crew import Crew, Crews
 from service.endpoint import EndpointError, bind
 from service.errors import SettingsError
 from service.gallery import Gallery
+from service.hangup import on_hangup
 from service.limits import no_core_dumps
 from service.listing import Table, as_json, with_progress
 from service.pool import Pool
+from service.renewal import Renewal
 from service.scratch import ScratchError
 from service.settings import Settings, load_settings
+from service.shelf import Shelf
 from service.steadying import Steadier
 from service.video import Watch, follow
 from service.worker import Worker
@@ -58,24 +62,42 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def serve(settings: Settings) -> int:
-    """Be the warm worker until SIGTERM or Ctrl-C."""
+    """Be the warm worker until SIGTERM or Ctrl-C; SIGHUP reads the models again."""
     logs.configure(settings.log_level, settings.log_format, "worker")
     no_core_dumps()
-    models = catalog.read(settings.params, settings.model_names, settings.model)
+    with scratch.make("models", scratch.places()) as folder:
+        return _serve(settings, Shelf(folder.path))
+
+
+def _serve(settings: Settings, shelf: Shelf) -> int:
+    """The worker with its bundles on a shelf."""
+
+    def read() -> catalog.Catalog:
+        return catalog.read(settings.params, settings.model_names, settings.model, shelf)
+
+    def hire(models: catalog.Catalog) -> Pool:
+        pool = _pool(context, models, settings)
+        pool.inherit, pool.source = shelf.files(models.folders.values()), settings.params
+        return pool
+
+    models = read()
     for info in models.models.values():
         if info.error:
             print(f"infer.py: {info.error}", file=sys.stderr, flush=True)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    held = keys.for_endpoint(settings.worker, settings.worker_keys)
-    endpoint = bind(context, settings.worker, held)
-    pool = _pool(context, models, settings)
-    worker = Worker(settings, models, endpoint, pool)
+    endpoint = bind(
+        context, settings.worker, keys.for_endpoint(settings.worker, settings.worker_keys)
+    )
+    renewal = Renewal(read, hire, shelf)
+    crews = Crews(Crew(models, hire(models)), renewal)
+    worker = Worker(settings, endpoint, crews)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
+    on_hangup(reload=renewal.ask, end=worker.stop)
     try:
         worker.run()
     finally:
-        pool.close()
+        crews.close()
         endpoint.close()
         context.term()
     return 0

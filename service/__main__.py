@@ -3,8 +3,9 @@
     $ python -m service                  # http://127.0.0.1:8000 until Ctrl-C
     $ HYOJO_PORT=9000 python -m service  # `python -m service.settings` lists all settings
 
-SIGTERM or Ctrl-C lets running requests finish (the gateway first, then the worker) and ends with
-status 0. If either of the two ends by itself, the other is ended too, with status 1.
+SIGHUP reads the models again and changes to them without losing a request. SIGTERM or Ctrl-C lets
+running requests finish (the gateway first, then the worker) and ends with status 0. If either of
+the two ends by itself, the other is ended too, with status 1.
 """
 
 import os
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 
 from service.errors import SettingsError
+from service.hangup import on_hangup
 from service.health import EVERY_ADDRESS, NotReadyError, ask_gateway
 from service.kinship import end_with_parent
 from service.limits import no_core_dumps
@@ -58,6 +60,7 @@ class Service:
         """Watch both until one ends or a signal comes; returns the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
+        on_hangup(reload=self._renew, end=lambda: self._stop(signal.SIGHUP, None))
         print(f"Hyojo starts at {self.url} (Ctrl-C ends it)", file=sys.stderr, flush=True)
         said = False
         while not self._stopping:
@@ -69,6 +72,11 @@ class Service:
                 print(f"Hyojo is ready: open {self.url}", file=sys.stderr, flush=True)
             time.sleep(POLL_S)
         return self._end()
+
+    def _renew(self) -> None:
+        """SIGHUP: the worker reads its models again."""
+        if self._worker.poll() is None:
+            self._worker.send_signal(signal.SIGHUP)
 
     def _stop(self, number: int, frame: object) -> None:
         if self._stopping and number == signal.SIGINT:  # a second Ctrl-C: at once
@@ -116,8 +124,14 @@ def _start(command: list[str], *fds: int) -> "subprocess.Popen[bytes]":
         stdin=subprocess.DEVNULL,
         pass_fds=fds,
         process_group=0,  # Ctrl-C is for this process, which ends the two in order
-        preexec_fn=lambda: end_with_parent(signal.SIGTERM),
+        preexec_fn=_begin,
     )
+
+
+def _begin() -> None:
+    """In the new process, before its program."""
+    end_with_parent(signal.SIGTERM)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it has a handler of its own
 
 
 def _terminate(process: "subprocess.Popen[bytes]", patience_s: float) -> int:

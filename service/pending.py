@@ -13,6 +13,7 @@ class Pending:
         client: who asked, as the socket names it.
         request: what was asked.
         model: the model that answers.
+        version: of it.
         arrived: by `time.monotonic`.
         deadline: likewise.
         results: one an image, None until it is there.
@@ -22,6 +23,7 @@ class Pending:
     client: bytes
     request: ClassifyRequest
     model: str
+    version: str
     arrived: float
     deadline: float
     results: list[ImageResult | None]

@@ -90,6 +90,8 @@ class Pool:
         timeout_s: a job that takes longer counts as hung.
         stuck_s: a process that stands still for so long while it has a job counts as hung.
         memory_mb: memory of its own that a process may use (MiB).
+        inherit: open files that the bundles are read from, where they are copies in memory.
+        source: the folder that they were copied from, for messages.
     """
 
     context: "zmq.Context[zmq.Socket[bytes]]"
@@ -99,6 +101,8 @@ class Pool:
     timeout_s: float
     stuck_s: float = 1.0
     memory_mb: int = 1280
+    inherit: Sequence[int] = ()
+    source: Path | None = None
     replaced: int = 0
     unreadable: int = 0
     problem: str = ""
@@ -106,7 +110,7 @@ class Pool:
     _generation: int = 0
 
     def __post_init__(self) -> None:
-        self._folder = scratch.make("pool", [scratch.temporary_folder(), scratch.MEMORY])
+        self._folder = scratch.make("pool", scratch.places())
         self._endpoint = f"ipc://{self._folder.path}/pool.sock"
         self.socket = self.context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -123,6 +127,11 @@ class Pool:
     def ready(self) -> int:
         """Warm processes, idle or busy."""
         return sum(slot.state in ("idle", "busy") for slot in self._slots)
+
+    @property
+    def busy(self) -> int:
+        """Processes that have a job."""
+        return sum(slot.state == "busy" for slot in self._slots)
 
     @property
     def pids(self) -> list[int]:
@@ -206,12 +215,18 @@ class Pool:
             slot.state, slot.since, self.problem = "idle", time.monotonic(), ""
             _log.debug("predictor warm", predictor=slot.name, seconds=round(message.seconds, 2))
         elif isinstance(message, Failed):
-            self.problem = message.detail
-            _log.error("predictor cannot start", predictor=slot.name, why=message.detail)
+            self.problem = self._told(message.detail)
+            _log.error("predictor cannot start", predictor=slot.name, why=self.problem)
         elif isinstance(message, JobDone) and message.id == slot.job and message.whole:
             slot.state, slot.job, slot.failures = "idle", None, 0
             return message
         return None
+
+    def _told(self, detail: str) -> str:
+        """A message with the bundles' places as people know them."""
+        for folder in self.bundles if self.source else ():
+            detail = detail.replace(str(folder), f"{self.source}/{folder.name}")
+        return detail
 
     def _lose(self, slot: _Slot, why: str) -> list[Event]:
         """Give a process up; the slot is free for a new one after a pause that grows."""
@@ -253,6 +268,7 @@ class Pool:
             stdin=subprocess.DEVNULL,
             stdout=2,  # what a library prints must not stand among the answers
             process_group=0,  # Ctrl-C is for the parent, which ends its processes itself
+            pass_fds=self.inherit,
         )
         slot.watch = Stillness(slot.process.pid)
         slot.state, slot.since = "starting", time.monotonic()

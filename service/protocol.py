@@ -156,6 +156,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
     Attributes:
         explains: it can tell which part of a face decided.
+        refused: why a newer bundle did not take its place when the models were read again, if so.
     """
 
     name: str
@@ -171,6 +172,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     protocol: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     error: str | None = None
+    refused: str | None = None
 
 
 class StatusReply(Message, frozen=True, kw_only=True):

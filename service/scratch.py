@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 MEMORY = Path("/dev/shm")
 _PREFIX = "hyojo-"
@@ -31,6 +31,12 @@ class Scratch:
     path: Path
     _lock: IO[Any]
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Remove it."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -47,20 +53,25 @@ def temporary_folder() -> Path:
     return next((place for place in usual if _writable(place)), usual[0])
 
 
-def make(purpose: str, places: Sequence[Path], bytes_free: int = 0) -> Scratch:
+def places() -> list[Path]:
+    """Where small things go, the best first: sockets, locks and links."""
+    return [temporary_folder(), MEMORY]
+
+
+def make(purpose: str, among: Sequence[Path], bytes_free: int = 0) -> Scratch:
     """Make a folder in the first place where it can be done; sweep what killed processes left.
 
     Args:
         purpose: a word for its name.
-        places: to be tried in order.
-        bytes_free: places with less are tried last.
+        among: places, to be tried in order.
+        bytes_free: those with less are tried last.
 
     Raises:
         ScratchError: nowhere.
     """
-    roomy = [place for place in places if _writable(place) and _free(place) >= bytes_free]
+    roomy = [place for place in among if _writable(place) and _free(place) >= bytes_free]
     why = "no place is left"
-    for place in dict.fromkeys([*roomy, *places]):
+    for place in dict.fromkeys([*roomy, *among]):
         _sweep(place, purpose)
         try:
             return _locked(
@@ -69,7 +80,7 @@ def make(purpose: str, places: Sequence[Path], bytes_free: int = 0) -> Scratch:
         except OSError as error:
             why = f"{place}: {error.strerror}"
     raise ScratchError(
-        f"No folder for temporary files can be made in {' or '.join(map(str, places))} ({why}). "
+        f"No folder for temporary files can be made in {' or '.join(map(str, among))} ({why}). "
         "Free some space there, or set TMPDIR to a folder that you may write."
     )
 

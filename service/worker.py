@@ -5,7 +5,7 @@ It never loads Paddle itself: pictures are decoded and classified in the pool's 
 
 import itertools
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 
 import structlog
@@ -13,10 +13,10 @@ import zmq
 
 from models.explain import unexplained
 from service import protocol
-from service.catalog import Catalog
+from service.crew import Crew, Crews
 from service.endpoint import Endpoint
 from service.pending import Out, Pending, Waiting, with_waits
-from service.pool import Lost, Pool
+from service.pool import Lost
 from service.protocol import (
     ClassifyReply,
     ClassifyRequest,
@@ -54,21 +54,16 @@ class Worker:
 
     Args:
         settings: see `service.settings`.
-        catalog: the models.
         endpoint: bound already.
-        pool: its processes are started by `run`.
+        crews: the predictors with their models; started by `run`.
     """
 
-    def __init__(
-        self, settings: Settings, catalog: Catalog, endpoint: Endpoint, pool: Pool
-    ) -> None:
+    def __init__(self, settings: Settings, endpoint: Endpoint, crews: Crews) -> None:
         self._settings = settings
-        self._catalog = catalog
+        self._crews = crews
         self._front = endpoint.socket
         self._address = endpoint.address
         self._strangers = endpoint.strangers
-        self._pool = pool
-        self._queue: deque[Waiting] = deque()
         self._pending: dict[int, Pending] = {}
         self._jobs: dict[str, Out] = {}
         self._quarantine = Quarantine(settings.quarantine_s)
@@ -86,25 +81,24 @@ class Worker:
     def run(self) -> None:
         """The loop."""
         began = time.monotonic()
-        poller = zmq.Poller()
+        poller = self._crews.poller
         poller.register(self._front, zmq.POLLIN)
-        poller.register(self._pool.socket, zmq.POLLIN)
         ticked = 0.0
         while not self._finished():
             readable = dict(poller.poll(TICK_MS))
-            if self._pool.socket in readable:
-                self._take(self._pool.receive())
+            self._take(self._crews.heard(readable))
             if self._front in readable:
                 self._accept()
             if time.monotonic() - ticked >= TICK_MS / 1e3:
-                self._take(self._pool.tick() if self._catalog.folders else [])
+                self._take(self._crews.tick())
                 self._drop_late()
                 self._counters["strangers"] += self._strangers()
                 ticked = time.monotonic()
-            self._hand_out()
-            if not self._was_ready and self._pool.ready == self._pool.size:
+            for crew in self._crews:
+                self._hand_out(crew)
+            if not self._was_ready and self._crews.present.complete:
                 self._was_ready = True
-                self._say_ready(time.monotonic() - began)
+                self._say_ready(self._crews.present, time.monotonic() - began)
         _log.info("worker stopped", **self._counters)
 
     def _finished(self) -> bool:
@@ -112,15 +106,15 @@ class Worker:
             return False
         return not self._pending or time.monotonic() > self._stopping_at
 
-    def _say_ready(self, seconds: float) -> None:
+    def _say_ready(self, crew: Crew, seconds: float) -> None:
         served = ", ".join(
             f"{info.name} {info.version} ({len(info.labels)} labels, {info.network}, "
             f"{info.input_size} px)"
-            for name, info in self._catalog.models.items()
-            if name in self._catalog.folders
+            for name, info in crew.catalog.models.items()
+            if name in crew.catalog.folders
         )
         _log.info(
-            f"ready: {served}; {self._pool.size} predictors on {self._address}, {seconds:.1f} s"
+            f"ready: {served}; {crew.pool.size} predictors on {self._address}, {seconds:.1f} s"
         )
 
     # Requests in -----------------------------------------------------------------------------
@@ -148,9 +142,10 @@ class Worker:
 
     def _refuse(self, request: ClassifyRequest, images: int) -> ErrorReply | None:
         """Why a request is not taken, or None."""
-        name = request.model or self._catalog.default
-        info = self._catalog.models.get(name)
-        served = ", ".join(self._catalog.folders) or "none"
+        crew = self._crews.present
+        name = request.model or crew.catalog.default
+        info = crew.catalog.models.get(name)
+        served = ", ".join(crew.catalog.folders) or "none"
         error: tuple[str, str, float | None] | None = None
         if self._stopping_at is not None:
             error = ("shutting_down", "The worker is stopping. Send the request again.", 1.0)
@@ -165,14 +160,14 @@ class Worker:
         elif not 1 <= images <= MAX_IMAGES:
             detail = f"A request takes 1 to {MAX_IMAGES} images and this one has {images}."
             error = ("too_many_images" if images else "image_missing", detail, None)
-        elif not self._was_ready and not self._pool.ready:
+        elif not self._was_ready and not crew.pool.ready:
             error = ("not_ready", self._why_not_ready(), 1.0)
-        elif len(self._queue) + images > self._settings.queue_size + self._pool.idle:
+        elif len(crew.queue) + images > self._settings.queue_size + crew.pool.idle:
             # An idle process takes one as soon as this round of accepting is over.
             self._counters["overloaded"] += 1
-            wait_s = len(self._queue) * self._image_ms / 1e3 / self._pool.size
+            wait_s = len(crew.queue) * self._image_ms / 1e3 / crew.pool.size
             detail = (
-                f"{len(self._queue)} images are waiting and the queue holds "
+                f"{len(crew.queue)} images are waiting and the queue holds "
                 f"{self._settings.queue_size}. Try again in a moment."
             )
             error = ("overloaded", detail, max(1.0, wait_s))
@@ -181,32 +176,34 @@ class Worker:
         )
 
     def _enqueue(self, client: bytes, request: ClassifyRequest, images: Sequence[bytes]) -> None:
+        crew = self._crews.present
         now = time.monotonic()
         wait_s = min(max(0.0, request.timeout_ms / 1e3), self._settings.deadline_s)
         ticket = next(self._tickets)
-        model = request.model or self._catalog.default
+        model = request.model or crew.catalog.default
         results: list[ImageResult | None] = [None] * len(images)
-        self._pending[ticket] = Pending(client, request, model, now, now + wait_s, results)
+        version = crew.catalog.models[model].version
+        self._pending[ticket] = Pending(client, request, model, version, now, now + wait_s, results)
         self._counters["requests"] += 1
         self._counters["images"] += len(images)
         for waiting in (Waiting(ticket, i, image) for i, image in enumerate(images)):
             if not self._refused(waiting):
-                self._queue.append(waiting)
+                crew.queue.append(waiting)
 
     # Work out and back -----------------------------------------------------------------------
 
-    def _hand_out(self) -> None:
-        while self._queue and self._pool.idle:
-            waiting = self._queue[0]
+    def _hand_out(self, crew: Crew) -> None:
+        while crew.queue and crew.pool.idle:
+            waiting = crew.queue[0]
             pending = self._pending.get(waiting.ticket)
             if pending is None:  # answered already: it was late
-                self._queue.popleft()
+                crew.queue.popleft()
                 continue
             if time.monotonic() > pending.deadline:
                 self._expire(waiting.ticket)
                 continue
             if self._refused(waiting):  # it came before the loss that it is refused for
-                self._queue.popleft()
+                crew.queue.popleft()
                 continue
             job_id = f"{waiting.ticket}.{waiting.index}"
             request = pending.request
@@ -217,9 +214,9 @@ class Worker:
                 top=request.top,
                 explain=request.explain,
             )
-            if not self._pool.submit(job, [waiting.image]):
+            if not crew.pool.submit(job, [waiting.image]):
                 return
-            self._queue.popleft()
+            crew.queue.popleft()
             self._jobs[job_id] = Out(waiting, time.monotonic())
 
     def _refused(self, waiting: Waiting) -> bool:
@@ -266,7 +263,7 @@ class Worker:
         reply = ClassifyReply(
             id=pending.request.id,
             model=pending.model,
-            version=self._catalog.models[pending.model].version,
+            version=pending.version,
             results=[result for result in pending.results if result is not None],
             timings_ms=slowest,
         )
@@ -280,7 +277,7 @@ class Worker:
     def _expire(self, ticket: int) -> None:
         """Answer a late request; its images leave the queue, a running one's result is dropped."""
         pending = self._pending.pop(ticket)
-        self._queue = deque(waiting for waiting in self._queue if waiting.ticket != ticket)
+        self._crews.drop(ticket)
         self._counters["late"] += 1
         waited = time.monotonic() - pending.arrived
         detail = f"No answer within {waited:.1f} s. The service is busy; try again in a moment."
@@ -298,30 +295,23 @@ class Worker:
     # How it is -------------------------------------------------------------------------------
 
     def _status(self, request_id: str) -> StatusReply:
+        crew = self._crews.present
         reason = self._why_not_ready()
         return StatusReply(
             id=request_id,
             ready=not reason,
             reason=reason,
-            models=list(self._catalog.models.values()),
-            default_model=self._catalog.default,
-            predictors_ready=self._pool.ready,
-            predictors=self._pool.size,
-            queue_length=len(self._queue),
+            models=list(crew.catalog.models.values()),
+            default_model=crew.catalog.default,
+            predictors_ready=crew.pool.ready,
+            predictors=crew.pool.size,
+            queue_length=self._crews.waiting,
             queue_limit=self._settings.queue_size,
-            counters={
-                **self._counters,
-                "predictors_replaced": self._pool.replaced,
-                "predictors_unreadable": self._pool.unreadable,
-            },
+            counters={**self._counters, **self._crews.counters},
         )
 
     def _why_not_ready(self) -> str:
         """Empty when ready."""
         if self._stopping_at is not None:
             return "The worker is stopping."
-        if self._catalog.problem:
-            return self._catalog.problem
-        if self._pool.ready:
-            return ""
-        return self._pool.problem or "The predictors are warming up; this takes a few seconds."
+        return self._crews.present.why_not_ready

@@ -66,7 +66,8 @@ class Launcher:
         own = {"worker": endpoint, "port": port, "predictors": 1, **settings}
         env = {k: v for k, v in os.environ.items() if not k.startswith("HYOJO_")}
         env |= {f"HYOJO_{name.upper()}": str(value) for name, value in own.items()}
-        env |= {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
+        path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+        env |= {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
         log_file = self.folder / f"log-{number}.txt"
         with log_file.open("wb") as log:
             process = subprocess.Popen(

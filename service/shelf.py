@@ -1,0 +1,113 @@
+"""The bundles that are served, held in memory as they were when they were verified.
+
+A bundle may be replaced, damaged or removed on disk while it is served. A predictor that is started
+later must still get what the others have, so the worker keeps a copy of what predictors read and
+hands them open files: no disk needs room for it.
+"""
+
+import hashlib
+import itertools
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from models.bundle import GRAPH, MANIFEST, PARAMETERS, Bundle
+from models.errors import BundleError
+
+_READ = (GRAPH, PARAMETERS)
+"""What a predictor opens; a bundle's other files are for training and for people."""
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """One bundle in memory.
+
+    Attributes:
+        manifest: model.json as it was read, to know it again.
+        folder: links to the files, as a bundle.
+        files: numbers of the open files.
+    """
+
+    manifest: bytes
+    folder: Path
+    files: tuple[int, ...]
+
+
+@dataclass
+class Shelf:
+    """Copies of bundles. Predictors read them through links to the files that they inherit.
+
+    Args:
+        folder: of this process alone, for the links; who made it removes it.
+    """
+
+    folder: Path
+    _copies: list[_Copy] = field(default_factory=list)
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def files(self, folders: Iterable[Path]) -> tuple[int, ...]:
+        """Open files that a predictor of these copies must inherit, under the same numbers."""
+        named = set(folders)
+        return tuple(n for copy in self._copies if copy.folder in named for n in copy.files)
+
+    def keep(self, bundle: Bundle) -> Path:
+        """Copy a verified bundle, unless it is here already.
+
+        Returns:
+            where a predictor that inherits its `files` loads it.
+
+        Raises:
+            BundleError: its files changed while they were read, or there is no memory for them.
+        """
+        manifest = msgspec.json.encode(bundle.manifest)
+        for copy in self._copies:
+            if copy.manifest == manifest and copy.folder.name == bundle.path.name:
+                return copy.folder
+        contents = {name: _read(bundle, name) for name in _READ}
+        hashes = {name: bundle.manifest.files[name] for name in _READ}
+        contents[MANIFEST] = msgspec.json.encode(replace(bundle.manifest, files=hashes))
+        folder = self.folder / str(next(self._numbers)) / bundle.path.name
+        folder.mkdir(parents=True)
+        files = []
+        for name, content in contents.items():
+            files.append(_in_memory(name, content))
+            (folder / name).symlink_to(f"/proc/self/fd/{files[-1]}")
+        self._copies.append(_Copy(manifest, folder, tuple(files)))
+        return folder
+
+    def keep_only(self, folders: Iterable[Path]) -> None:
+        """Give back what no catalogue names any more."""
+        named = set(folders)
+        for copy in [copy for copy in self._copies if copy.folder not in named]:
+            self._copies.remove(copy)
+            shutil.rmtree(copy.folder.parent, ignore_errors=True)
+            for number in copy.files:
+                os.close(number)
+
+
+def _read(bundle: Bundle, name: str) -> bytes:
+    try:
+        content = bundle.file(name).read_bytes()
+    except OSError as error:
+        content, why = b"", f"{error.strerror}"
+    else:
+        why = "it is being replaced just now"
+    if hashlib.sha256(content).hexdigest() != bundle.manifest.files[name]:
+        raise BundleError(
+            f"The model bundle {bundle.path} cannot be read: {bundle.file(name)}: {why}. "
+            "Try again when it is whole.",
+            "bundle_altered",
+        )
+    return content
+
+
+def _in_memory(name: str, content: bytes) -> int:
+    """A file that is on no disk; returns its number."""
+    number = os.memfd_create(name)
+    with open(number, "wb", closefd=False) as file:
+        file.write(content)
+    return number
