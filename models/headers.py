@@ -27,6 +27,8 @@ MAX_PROFILES = 4
 """Compressed colour profiles in a PNG, which may have one."""
 MAX_STRIPS = 65_536
 """Strips or tiles of a TIFF."""
+MAX_TILE_PIXELS = 4_000_000
+"""By which a tile of a TIFF may be larger than the picture: it is decoded whole."""
 MAX_ENTRIES = 4_096
 """Of a TIFF's first page."""
 MAX_VALUES = 262_144
@@ -66,7 +68,7 @@ def read(data: bytes) -> Header | None:
         if signature.match(data):
             try:
                 return reader(data)
-            except (struct.error, IndexError):  # it ends within its header
+            except (struct.error, IndexError, OverflowError):  # it ends within its header
                 return Header(_NAMES[reader])
     return None
 
@@ -187,7 +189,7 @@ def _bmp(data: bytes) -> Header:
 
 
 def _tiff(data: bytes) -> Header:
-    sides = {256: 0, 257: 0}  # ImageWidth, ImageLength
+    sides: dict[int, int] = dict.fromkeys(_SIDES, 0)
     for tag, kind, count, value in _entries(data):
         if tag in _STRIPS and count > MAX_STRIPS:
             raise _too_complex("TIFF", "strips or tiles", MAX_STRIPS)
@@ -195,7 +197,10 @@ def _tiff(data: bytes) -> Header:
             raise _too_complex("TIFF", "numbers in one entry", MAX_VALUES)
         if tag in sides and not sides[tag]:
             sides[tag] = value
-    return Header("TIFF", sides[256], sides[257])
+    width, height, across, down = sides.values()
+    if across * down > width * height + MAX_TILE_PIXELS:
+        raise _too_complex("TIFF", "pixels in a tile beyond the picture's own", MAX_TILE_PIXELS)
+    return Header("TIFF", width, height)
 
 
 def _entries(data: bytes) -> Iterator[tuple[int, int, int, int]]:
@@ -222,6 +227,7 @@ _SCAN = 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # As Pillow takes them: restarts, start and end of a picture, reserved ones.
 _WITHOUT_LENGTH = frozenset((0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)))
+_SIDES = (256, 257, 322, 323)  # ImageWidth, ImageLength, TileWidth, TileLength
 # StripOffsets, StripByteCounts, TileOffsets, TileByteCounts.
 _STRIPS = (273, 279, 324, 325)
 _TEXTS = (1, 2, 6, 7)  # bytes and text: one value to a decoder

@@ -32,6 +32,8 @@ MAX_PIXELS = 40_000_000
 """Default limit on width x height; a 40-megapixel picture takes 120 MB once decoded."""
 
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+_DECODER_BYTES = 16
+"""A pixel, in the hungriest decoder: lossless WebP, which holds four copies of four bytes."""
 _BAND_PX = 1 << 20
 """Pixels brought to RGB at a time: a large picture is not held in several forms at once."""
 
@@ -97,7 +99,7 @@ def decode_enough(data: bytes, enough_px: int | None, max_pixels: int = MAX_PIXE
             raise _no_image(data)
         _see_size(header, max_pixels)
         with _strictly(max_pixels):
-            return _decoded(data, enough_px, max_pixels)
+            return _decoded(data, header, enough_px, max_pixels)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large("A part of it is larger than its header says", max_pixels) from None
     except MemoryError:
@@ -163,8 +165,10 @@ def _see_size(header: headers.Header, max_pixels: int) -> None:
         )
 
 
-def _decoded(data: bytes, enough_px: int | None, max_pixels: int) -> Picture:
-    with _open(data) as image:
+def _decoded(
+    data: bytes, header: headers.Header, enough_px: int | None, max_pixels: int
+) -> Picture:
+    with _open(data, header) as image:
         width, height = image.size
         _see_size(headers.Header(image.format or "", width, height), max_pixels)
         try:
@@ -175,6 +179,8 @@ def _decoded(data: bytes, enough_px: int | None, max_pixels: int) -> Picture:
         except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise
         except Exception as error:  # a decoder that trips over damage may raise anything
+            if _for_want_of_memory(error, width * height):
+                raise MemoryError from None
             raise ImageError(
                 f"The image cannot be decoded: the {image.format} file is truncated or damaged "
                 f"({_reason(error)}). Take the file from its source again, or save it anew with an "
@@ -186,7 +192,7 @@ def _decoded(data: bytes, enough_px: int | None, max_pixels: int) -> Picture:
     return Picture(_upright(pixels, orientation), width, height, scale)
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, header: headers.Header) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -194,7 +200,20 @@ def _open(data: bytes) -> Image.Image:
     except UnidentifiedImageError:
         raise _damaged_header("it cannot be made out") from None
     except Exception as error:  # a plugin that trips over a damaged header may raise anything
+        if _for_want_of_memory(error, header.width * header.height):
+            raise MemoryError from None
         raise _damaged_header(_reason(error)) from None
+
+
+def _for_want_of_memory(error: Exception, pixels: int) -> bool:
+    """Whether a decoder gave up because it was refused memory; some do not say so themselves."""
+    if "out of memory" in str(error) or str(error).endswith("error -9"):  # Pillow's own code
+        return True
+    try:
+        np.empty(pixels * _DECODER_BYTES, np.uint8)
+    except MemoryError:
+        return True
+    return False
 
 
 def _no_image(data: bytes) -> ImageError:

@@ -1,0 +1,162 @@
+"""Thousands of malformed files through the real service: each is answered, documented, in time, and
+the one process that looks at them all stays as it was."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from service.errors import PROBLEMS
+from tests.amount import amount
+from tests.conftest import Launcher, Running, is_ready
+from tests.malformed import Malformed, inputs
+from tests.malformed.costly import COSTLY
+from tests.worker.conftest import children
+
+DEADLINE_S = 10.0
+MEMORY_MB = 1280
+QUERIES = ("", "?faces=whole", "?explain=true", "?faces=all&top=2")
+UNSTEADY = re.compile(rb'"timings_ms":\{[^}]*\}|"request_id":"[^"]*"')
+"""What differs between two answers to the same image."""
+
+
+@pytest.fixture(scope="module")
+def one_predictor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The service with a single predictor process: what a bad image does, the next one feels."""
+    launcher = Launcher(tmp_path_factory.mktemp("malformed"))
+    running = launcher(
+        "-m", "service", deadline_s=DEADLINE_S, predictor_memory_mb=MEMORY_MB, log_format="json"
+    )
+    try:
+        running.wait_for(lambda: is_ready(running.url), "readiness", 60)
+        yield running
+    finally:
+        launcher.end_all()
+
+
+class Asked:
+    """Asks the service for one image after the other."""
+
+    def __init__(self, running: Running, good: bytes) -> None:
+        self._url = running.url + "/classify"
+        self._session = requests.Session()
+        self._good = good
+        self._expected = self._good_answer()
+
+    def bad(self, item: Malformed, number: int) -> requests.Response:
+        """The answer to an input, which is as it must be."""
+        began = time.monotonic()
+        url = self._url + QUERIES[number % len(QUERIES)]
+        if number % 3:
+            answer = self._session.post(url, files={"image": ("a.png", item.data)}, timeout=60)
+        else:
+            kind = {"Content-Type": "image/png"}
+            answer = self._session.post(url, data=item.data, headers=kind, timeout=60)
+        took_s = time.monotonic() - began
+        assert answer.status_code == 200 or 400 <= answer.status_code < 500, (
+            item.name,
+            answer.text,
+        )
+        if answer.status_code != 200:
+            problem = answer.json()
+            assert PROBLEMS[problem["code"]].status == answer.status_code, item.name
+            assert problem["detail"].endswith((".", "?")), (item.name, problem["detail"])
+        assert took_s < DEADLINE_S, f"{item.name}: {took_s:.1f} s"
+        return answer
+
+    def good_is_as_ever(self, after: str) -> None:
+        """The good image gets byte for byte the answer it got at the start."""
+        assert self._good_answer() == self._expected, f"after {after}"
+
+    def _good_answer(self) -> bytes:
+        answer = self._session.post(
+            self._url, files={"image": ("good.jpg", self._good)}, timeout=60
+        )
+        assert answer.status_code == 200, answer.text
+        body, changed = UNSTEADY.subn(b"", answer.content)
+        assert changed == 2
+        return body
+
+
+def predictor_of(running: Running) -> int:
+    """Process id of the one predictor."""
+    (worker,) = (
+        pid
+        for pid in children(running.process.pid)
+        if b"infer.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+    (predictor,) = children(worker)
+    return predictor
+
+
+def peak_mb(pid: int) -> float:
+    """The most that a process has had in memory, mapped files among it (MiB)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+
+
+def test_every_malformed_image_is_answered_and_harms_nothing(
+    one_predictor: Running, face_jpeg: bytes
+) -> None:
+    asked = Asked(one_predictor, face_jpeg)
+    predictor = predictor_of(one_predictor)
+    limits = Path(f"/proc/{predictor}/limits").read_text()
+    assert re.search(rf"Max data size +{MEMORY_MB << 20} ", limits), limits
+    count = amount(450, 20_000)
+    statuses: dict[int, int] = {}
+    slowest = 0.0, ""
+    for number, item in enumerate(inputs(count)):
+        answer = asked.bad(item, number)
+        statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
+        slowest = max(slowest, (answer.elapsed.total_seconds(), item.name))
+        if number % amount(3, 10) == 0:
+            asked.good_is_as_ever(item.name)
+    asked.good_is_as_ever("all of them")
+    assert predictor_of(one_predictor) == predictor, "nobody died"
+    assert peak_mb(predictor) < MEMORY_MB
+    assert sum(statuses.values()) == count and statuses[200] > count / 10
+    assert {413, 415, 422} <= set(statuses)
+    print(f"{count} inputs: {statuses}; slowest {slowest[0]:.2f} s ({slowest[1]}); "
+          f"peak {peak_mb(predictor):.0f} MiB")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name, item in COSTLY.items() if item.slow][:: amount(4, 1)],
+)
+def test_a_picture_of_as_many_pixels_as_are_taken_has_its_answer(
+    one_predictor: Running, face_jpeg: bytes, name: str
+) -> None:
+    asked = Asked(one_predictor, face_jpeg)
+    predictor = predictor_of(one_predictor)
+    answer = asked.bad(Malformed(name, COSTLY[name].make()), 1)
+    assert answer.status_code == 200, answer.text
+    asked.good_is_as_ever(name)
+    assert predictor_of(one_predictor) == predictor
+    assert peak_mb(predictor) < MEMORY_MB
+    print(f"{name}: {answer.elapsed.total_seconds():.2f} s, peak {peak_mb(predictor):.0f} MiB")
+
+
+def test_an_image_that_needs_more_memory_than_there_is_costs_itself_alone(
+    launch: Launcher, face_jpeg: bytes
+) -> None:
+    running = launch("-m", "service", predictor_memory_mb=512)
+    running.wait_for(lambda: is_ready(running.url), "readiness", 60)
+    asked = Asked(running, face_jpeg)
+    predictor = predictor_of(running)
+    for name in ("40 megapixels, WebP", "40 megapixels, PNG, transparent"):
+        answer = asked.bad(Malformed(name, COSTLY[name].make()), 0)
+        assert (answer.status_code, answer.json()["code"]) == (413, "image_too_large"), name
+        assert "memory" in answer.json()["detail"]
+        asked.good_is_as_ever(name)
+    assert predictor_of(running) == predictor, "it refused, and lives"
+    assert peak_mb(predictor) < 512 + 256, "what it is held to, and the libraries it maps"
+
+
+def test_too_little_memory_for_the_models_is_said_at_the_start(launch: Launcher) -> None:
+    running = launch("infer.py", predictor_memory_mb=256)
+    running.wait_for(lambda: "HYOJO_PREDICTOR_MEMORY_MB is 256" in running.log, "the reason")
+    assert re.search(r"set it to \d+ at least", running.log)
