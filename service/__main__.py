@@ -18,7 +18,7 @@ from pathlib import Path
 
 from service.errors import SettingsError
 from service.hangup import on_hangup
-from service.health import EVERY_ADDRESS, NotReadyError, ask_gateway
+from service.health import EVERY_ADDRESS, NotReadyError, a_key, ask_gateway
 from service.kinship import end_with_parent
 from service.limits import no_core_dumps
 from service.settings import Settings, load_settings
@@ -146,7 +146,7 @@ def _terminate(process: "subprocess.Popen[bytes]", patience_s: float) -> int:
 
 def _ready(host: str, port: int) -> bool:
     try:
-        ask_gateway(host, port)
+        ask_gateway(host, port, key=a_key())
     except NotReadyError:
         return False
     return True

@@ -55,6 +55,16 @@ PROBLEMS: dict[str, Problem] = {
     "bad_request": Problem(
         400, "The request cannot be read", "The HTTP request itself is malformed."
     ),
+    "unauthorized": Problem(
+        401,
+        "A key is needed",
+        "Send one of HYOJO_API_KEYS as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.",
+    ),
+    "cross_site": Problem(
+        403,
+        "A page of another site may not post here",
+        "A browser sent it for a page of another origin. HYOJO_CORS_ORIGINS names those that may.",
+    ),
     "url_input_disabled": Problem(
         403,
         "Image addresses are switched off",
@@ -133,6 +143,12 @@ PROBLEMS: dict[str, Problem] = {
         "This image is not looked at again for now",
         "Predictor processes died while they held this very image. It is refused for "
         "HYOJO_QUARANTINE_S. Save it anew with an image editor, or send another.",
+    ),
+    "rate_limited": Problem(
+        429,
+        "Too many requests from here",
+        "One key, or one address, asked more often than HYOJO_RATE_LIMIT allows.",
+        True,
     ),
     "head_too_large": Problem(
         431,

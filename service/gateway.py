@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import Flask
 
-from service import keys, logs
+from service import access, keys, lists, logs
 from service.body import Limits
 from service.client import WorkerClient
 from service.errors import ApiError
@@ -21,6 +21,7 @@ from service.hooks import install
 from service.metrics import Metrics
 from service.pages import SECURITY_HEADERS, Pages
 from service.protocol import StatusReply
+from service.proxies import TrustedProxies
 from service.routes import add_pages, add_service
 from service.settings import PROJECT, Settings, load_settings
 from service.uploads import Fetch, GatewayRequest
@@ -79,8 +80,21 @@ def create_app(settings: Settings | None = None) -> Flask:
     install(app, metrics, limits)
     fetch = _fetch(settings, limits)
     spec = add_service(app, client, metrics, limits, settings.deadline_s, fetch)
-    add_pages(app, Pages(PROJECT / "web"), spec, settings.max_images)
+    pages = Pages(PROJECT / "web")
+    add_pages(app, pages, spec, settings.max_images)
+    access.install(app, _rules(settings, pages))
+    if networks := lists.networks(settings.trusted_proxies):
+        app.wsgi_app = TrustedProxies(app.wsgi_app, networks)  # type: ignore[method-assign]
     return app
+
+
+def _rules(settings: Settings, pages: Pages) -> access.Access:
+    return access.Access(
+        keys=lists.api_keys(settings.api_keys),
+        origins=lists.origins(settings.cors_origins),
+        rate_limit=lists.rate_limit(settings.rate_limit),
+        files=frozenset(pages.addresses),
+    )
 
 
 def _fetch(settings: Settings, limits: Limits) -> Fetch | None:

@@ -79,6 +79,7 @@ worker_tmp_dir = str(_in_memory)
 timeout = 30
 graceful_timeout = max(1, round(_settings.grace_s))
 keepalive = 15
+forwarded_allow_ips = ""  # HYOJO_TRUSTED_PROXIES says whom to believe
 sendfile = False  # it would wait for the client
 accesslog = None
 loglevel = "info"  # at "debug" it lists its whole configuration

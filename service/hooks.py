@@ -35,6 +35,7 @@ class Course:
     code: str = ""
     model: str = ""
     images: int = 0
+    key: str = ""
 
 
 def course() -> Course:
@@ -83,7 +84,7 @@ def install(app: Flask, metrics: Metrics, limits: Limits) -> None:
 
 def _line(log: Any, came: Request, now: Course, status: int, seconds: float) -> None:
     say = log.debug if came.path in _QUIET and status != 500 else log.info
-    optional = {"code": now.code, "model": now.model, "images": now.images}
+    optional = {"code": now.code, "model": now.model, "images": now.images, "key": now.key}
     say(
         "request",
         method=came.method[:16],

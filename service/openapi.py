@@ -21,10 +21,10 @@ _CODES = {
     "/classify": tuple(
         code for code in PROBLEMS if code not in ("not_found", "method_not_allowed")
     ),
-    "/models": ("worker_unavailable", *_ANYWHERE),
-    "/readyz": ("not_ready", "worker_unavailable", *_ANYWHERE),
+    "/models": ("unauthorized", "rate_limited", "worker_unavailable", *_ANYWHERE),
+    "/readyz": ("unauthorized", "not_ready", "worker_unavailable", *_ANYWHERE),
     "/livez": _ANYWHERE,
-    "/metrics": _ANYWHERE,
+    "/metrics": ("unauthorized", *_ANYWHERE),
 }
 _PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}
 _ABOUT = (

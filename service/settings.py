@@ -12,18 +12,21 @@ import difflib
 import os
 import sys
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service import lists
 from service.errors import SettingsError
 from service.scratch import temporary_folder
 
 PREFIX = "HYOJO_"
 PROJECT = Path(__file__).resolve().parent.parent
 MEGABYTE = 1024 * 1024
+_SECRET = frozenset({"api_keys"})
+"""Settings whose values stand in no message."""
 _LONGEST_SOCKET_PATH = 107
 """Bytes; the kernel's sockaddr_un holds no longer path."""
 
@@ -170,6 +173,30 @@ class Settings(BaseSettings):
         description="Whether the service fetches images by address: not at all, over HTTPS alone, "
         "or over plain HTTP too.",
     )
+    api_keys: Annotated[str, lists.read_by(lists.api_keys)] = Field(
+        "",
+        repr=False,
+        description="Keys of those who may ask, as `name:key` with commas between; the names stand "
+        "in the log.",
+        json_schema_extra=_shown("none: everybody may"),
+    )
+    rate_limit: Annotated[str, lists.read_by(lists.rate_limit)] = Field(
+        "",
+        description="How often one key, or one address, may ask, such as `100/minute`, several "
+        "with commas between; each gateway process counts for itself.",
+        json_schema_extra=_shown("no limit"),
+    )
+    cors_origins: Annotated[str, lists.read_by(lists.origins)] = Field(
+        "",
+        description="Origins of other sites whose pages may ask, with commas between.",
+        json_schema_extra=_shown("none"),
+    )
+    trusted_proxies: Annotated[str, lists.read_by(lists.networks)] = Field(
+        "",
+        description="Addresses or networks of proxies in front whose `X-Forwarded-For`, `-Proto` "
+        "and `-Host` count, with commas between.",
+        json_schema_extra=_shown("none"),
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least important message that is logged."
     )
@@ -288,6 +315,8 @@ def _sentence(item: dict[str, Any]) -> str:
     if item["type"] == "value_error":
         wants = str(item["ctx"]["error"]).removeprefix("takes ")
     variable, got = PREFIX + name.upper(), str(item["input"])
+    if name in _SECRET:
+        return f"{variable} cannot be used: it takes {wants.replace('`', '')}."
     sentence = f"{variable} is {got!r} but takes {wants.replace('`', '')}."
     if got.startswith("tcp://") and name != "worker":
         sentence += " Kubernetes sets such values; use enableServiceLinks: false."

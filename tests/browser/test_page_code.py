@@ -52,6 +52,7 @@ def test_nothing_comes_from_elsewhere() -> None:
         ("api", "retryAfterSeconds('Sat, 01 Jan 2000 00:00:05 GMT', Date.UTC(2000, 0, 1))", 5),
         ("api", "retryAfterSeconds('soon')", None),
         ("api", "retryAfterSeconds(null)", None),
+        ("key", "sendable(' abc\\t\\u00e9-1\\n')", "abc-1"),
         ("live-loop", "waitFor({retryAfterS: 3}, 1)", 3),
         ("live-loop", "waitFor({retryAfterS: null}, 3)", 4),
         ("live-loop", "waitFor({retryAfterS: 600}, 1)", 10),

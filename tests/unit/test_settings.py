@@ -61,6 +61,12 @@ def test_the_worker_is_in_a_folder_of_the_user(monkeypatch: pytest.MonkeyPatch) 
         ("WORKER", "tcp://somewhere", "a port at the end"),
         ("WORKER", "ipc:///" + "x" * 120, "a socket path of at most 107 bytes"),
         ("HOST", " ", "a name that is not blank"),
+        ("RATE_LIMIT", "100", "such as 100/minute"),
+        ("RATE_LIMIT", "0/minute", "such as 100/minute"),
+        ("CORS_ORIGINS", "*", "origins such as https://example.com"),
+        ("CORS_ORIGINS", "https://a.example/", "no path"),
+        ("TRUSTED_PROXIES", "proxy.example", "addresses or networks"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "addresses or networks"),
     ],
 )
 def test_a_bad_value_is_named_with_what_it_takes(
@@ -71,6 +77,18 @@ def test_a_bad_value_is_named_with_what_it_takes(
         load_settings()
     assert f"HYOJO_{name} is {value!r} but takes" in str(caught.value)
     assert wants in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "keys", ["ann", "ann:a-secret", f"ann:{'k' * 16},ann:a-secret{'k' * 16}", f"a b:{'k' * 16}"]
+)
+def test_keys_that_cannot_be_used_are_not_shown(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    monkeypatch.setenv("HYOJO_API_KEYS", keys)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert "HYOJO_API_KEYS cannot be used: it takes" in str(caught.value)
+    assert "secret" not in str(caught.value) and "kkk" not in str(caught.value)
+    assert "kkk" not in repr(load_settings(api_keys=f"ann:{'k' * 16}"))
 
 
 def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

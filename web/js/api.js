@@ -4,6 +4,8 @@
  * Addresses are relative to the page, so that it also works under a path behind a proxy.
  */
 
+import { keyHeaders } from './key.js';
+
 /** @import {Answer, FaceSearch, ModelList} from './types.js' */
 
 /** @typedef {{model?: string, faces?: FaceSearch, top?: number, explain?: boolean}} Asked */
@@ -12,7 +14,7 @@ const ANSWER_WITHIN_MS = 30_000;
 
 /** Codes after which the same request may well succeed a moment later, without harm. */
 const PASSING = new Set([
-  'overloaded', 'worker_unavailable', 'not_ready', 'shutting_down', 'too_many_requests', 'unreachable',
+  'overloaded', 'worker_unavailable', 'not_ready', 'shutting_down', 'too_many_requests', 'rate_limited', 'unreachable',
 ]);
 
 /** A request that brought no result; `message` is a sentence for people. */
@@ -76,7 +78,8 @@ async function request(path, init = {}) {
   const stop = () => late.abort();
   init.signal?.addEventListener('abort', stop);
   try {
-    const response = await fetch(path, { ...init, signal: late.signal, cache: 'no-store' });
+    const headers = { ...init.headers, ...keyHeaders() };
+    const response = await fetch(path, { ...init, headers, signal: late.signal, cache: 'no-store' });
     if (!response.ok) throw await problemOf(response);
     return await response.json();
   } catch (error) {

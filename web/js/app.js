@@ -5,6 +5,7 @@ import { announce } from './announce.js';
 import { byId, make } from './dom.js';
 import { mask } from './glyphs.js';
 import { howMany, listen } from './intake.js';
+import { askForKey } from './key.js';
 import { LiveView } from './live-view.js';
 import { example, notice, Pictures } from './pictures.js';
 import { Service } from './service.js';
@@ -80,9 +81,12 @@ service.addEventListener('model', () => {
 service.addEventListener('state', () => {
   const badge = byId('service', HTMLElement);
   badge.setAttribute('data-state', service.state);
-  badge.textContent = { ready: 'Ready', starting: 'Warming up', busy: 'Busy', away: 'Not reachable' }[service.state];
+  badge.textContent = {
+    ready: 'Ready', starting: 'Warming up', busy: 'Busy', away: 'Not reachable', locked: 'Wants a key',
+  }[service.state];
   badge.title = service.sentence;
   const trouble = service.state === 'away' || service.state === 'starting';
   notice(byId('trouble', HTMLElement), trouble ? `${service.sentence} This page tries again by itself.` : '');
 });
+askForKey(service);
 void service.waitUntilReady();

@@ -11,7 +11,7 @@ const STARTING = new Set(['not_ready', 'worker_unavailable', 'shutting_down']);
 const MOST_LABELS = 10;
 const BEST = 5;
 
-/** @typedef {'starting' | 'ready' | 'busy' | 'away'} State */
+/** @typedef {'starting' | 'ready' | 'busy' | 'away' | 'locked'} State */
 
 export class Service extends EventTarget {
   constructor() {
@@ -79,11 +79,21 @@ export class Service extends EventTarget {
         break;
       } catch (error) {
         this.note(error);
+        if (this.state === 'locked') {
+          this.asking = false;
+          return;
+        }
         await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
       }
     }
     this.asking = false;
     this.become('ready', 'The server is ready.');
+  }
+
+  /** A key has been given: does it open? */
+  async tryKey() {
+    this.become('starting', 'Trying the key.');
+    await this.waitUntilReady();
   }
 
   async learnModels() {
@@ -101,6 +111,10 @@ export class Service extends EventTarget {
    */
   note(error) {
     if (!(error instanceof ServiceProblem)) throw error;
+    if (error.code === 'unauthorized') {
+      this.become('locked', error.message);
+      return;
+    }
     if (error.code === 'unreachable') this.become('away', error.message);
     else if (STARTING.has(error.code)) this.become('starting', error.message);
     else if (error.passing) this.become('busy', error.message);
