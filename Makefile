@@ -26,7 +26,7 @@ test: $(VENV)/.installed-test ## Run every test, style and types among them; ARG
 	@.ci/packages chromium fonts-dejavu-core || [ -z "$$CI" ]
 	@$(BIN)/python -m pytest $(ARGS)
 
-soak: $(VENV)/.installed-test ## Try to break it for long: faults, bad input and the figures of training, in full amounts
+soak: $(VENV)/.installed-fuzzing ## Try to break it for long: faults, bad input and the figures of training, in full amounts
 	@HYOJO_TEST_SOAK=1 $(BIN)/python -m pytest tests/chaos tests/contract tests/readme $(ARGS)
 
 lint: $(VENV)/.installed-test ## Check style and types only
@@ -46,7 +46,7 @@ image: ## Build the container's image
 sbom: ## Print what the image is made of, as CycloneDX JSON
 	@docker run --rm --network none $(IMAGE) cat /srv/hyojo/sbom.cdx.json
 
-LISTS := requirements tests/requirements docker/requirements docker/tools
+LISTS := requirements tests/requirements tests/fuzzing docker/requirements docker/tools
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
 lock: $(VENV)/.installed-test ## Write the locks anew from the lists of requirements: every package, with its hashes
@@ -72,6 +72,10 @@ comma := ,
 
 $(VENV)/.installed: requirements.lock
 	@.ci/environment $(VENV) requirements.lock
+	@touch $@
+
+$(VENV)/.installed-fuzzing: tests/fuzzing.lock $(VENV)/.installed-test
+	@.ci/environment $(VENV) tests/fuzzing.lock
 	@touch $@
 
 $(VENV)/.installed-test: tests/requirements.lock $(VENV)/.installed

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,7 +152,10 @@ def _problem(error: Exception) -> ImageProblem:
             "The image is too large: looking at it takes more memory than a predictor may use "
             "(HYOJO_PREDICTOR_MEMORY_MB). Make it smaller and try again.",
         )
-    detail = f"The predictor made a mistake: {type(error).__name__}: {error}"[:300]
+    # Its own words may quote the image, and this sentence is logged: told is where it happened.
+    *_, last = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(last.filename).name}, line {last.lineno}"
+    detail = f"The predictor made a mistake ({type(error).__name__} in {place}). Report it."
     return ImageProblem("internal", detail)
 
 

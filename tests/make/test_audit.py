@@ -14,7 +14,13 @@ import pytest
 
 from tests.make.test_make import PROJECT, run, up_to_date
 
-LISTS = ("requirements", "tests/requirements", "docker/requirements", "docker/tools")
+LISTS = (
+    "requirements",
+    "tests/requirements",
+    "tests/fuzzing",
+    "docker/requirements",
+    "docker/tools",
+)
 HOLE = {
     "id": "PYSEC-2030-1",
     "summary": "made up for this test",

@@ -28,7 +28,7 @@ def test_the_image_installs_a_part_of_the_projects_list_and_pins_nothing_itself(
 
 
 def test_every_requirement_of_the_project_and_its_tests_is_pinned():
-    for path in ("requirements.txt", "tests/requirements.txt"):
+    for path in ("requirements.txt", "tests/requirements.txt", "tests/fuzzing.txt"):
         assert all(names(path).values()), path
 
 

@@ -7,7 +7,13 @@ import pytest
 
 from tests.conftest import PROJECT
 
-LISTS = ("requirements", "tests/requirements", "docker/requirements", "docker/tools")
+LISTS = (
+    "requirements",
+    "tests/requirements",
+    "tests/fuzzing",
+    "docker/requirements",
+    "docker/tools",
+)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)", re.M)
 _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}\b")
 
