@@ -1,10 +1,11 @@
 """How a gateway stops listening without losing who has just connected.
 
 Closing a listening socket resets the connections that the kernel has made and nobody has taken yet:
-their clients have sent a request already. So first no new ones are made, then the waiting ones are
-taken, and only then is it shut.
+their clients have sent a request already. So first no new ones are made (where that is allowed:
+some containers may not), then the waiting ones are taken, and only then is it shut.
 """
 
+import contextlib
 import ctypes
 import socket
 import struct
@@ -15,7 +16,7 @@ MOST_S = 1.0
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 _DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # one instruction of classic BPF: return 0 bytes
 _TCP_INFO_BYTES, _UNACKED = 104, 24  # tcpi_unacked of a listener: connections nobody has taken
-_LOOK_EVERY_S = 0.005
+_LOOK_EVERY_S = 0.001
 
 
 def stop_listening(listener: socket.socket) -> None:
@@ -29,7 +30,8 @@ def stop_listening(listener: socket.socket) -> None:
     """
     code = ctypes.create_string_buffer(_DROP_ALL)
     program = struct.pack("HP", 1, ctypes.addressof(code))
-    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    with contextlib.suppress(OSError):  # without it a connection may come in the last microseconds
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
     ends = time.monotonic() + MOST_S
     while _waiting(listener) and time.monotonic() < ends:
         time.sleep(_LOOK_EVERY_S)
