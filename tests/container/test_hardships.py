@@ -19,10 +19,6 @@ SERVE = "exec python -m service"
 # What is wrong -> options of the container, and what is done before the service starts in it.
 HARDSHIPS = {
     "full /tmp": (("--tmpfs", "/tmp:size=64k"), FILL.format("/tmp")),
-    "no file more in /tmp": (
-        ("--tmpfs", "/tmp:nr_inodes=2"),
-        "touch /tmp/1 && ! touch /tmp/2 2>/dev/null || exit 9; ",
-    ),
     "no /tmp to write to": (("--tmpfs", "/tmp:ro"), "! touch /tmp/1 2>/dev/null || exit 9; "),
     "no /dev/shm": (("--ipc", "none"), "! touch /dev/shm/1 2>/dev/null || exit 9; "),
     "full /dev/shm of 64 MB": (
@@ -45,6 +41,15 @@ def test_it_serves_all_the_same(what: str, engine: Engine):
     assert container.get("/metrics")[0] == 200
     assert "Traceback" not in container.logs
     assert container.stop() == 0
+
+
+def test_where_no_socket_can_be_made_it_says_so_in_a_sentence_and_ends(engine: Engine):
+    options = ("--tmpfs", "/tmp:nr_inodes=2")
+    container = engine.start("sh", "-c", "touch /tmp/1; " + SERVE, options=options)
+    wait_until(lambda: container.state["Status"] == "exited", 30, "the end")
+    assert container.state["ExitCode"] == 2
+    assert "No space left on device. Set HYOJO_WORKER" in container.logs
+    assert "Traceback" not in container.logs
 
 
 def test_a_hangup_reads_the_models_again_and_ends_nothing(engine: Engine):
