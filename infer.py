@@ -83,7 +83,7 @@ def _serve(settings: Settings, shelf: Shelf) -> int:
     models = read()
     for info in models.models.values():
         if info.error:
-            print(f"infer.py: {info.error}", file=sys.stderr, flush=True)
+            logs.say(f"infer.py: {info.error}", wrong=True)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     endpoint = bind(
         context, settings.worker, keys.for_endpoint(settings.worker, settings.worker_keys)

@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+from service import logs
 from service.errors import SettingsError
 from service.hangup import on_hangup
 from service.health import EVERY_ADDRESS, NotReadyError, a_key, ask_gateway
@@ -40,6 +41,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        logs.configure(settings.log_level, settings.log_format, "service")
         self._stopping = False
         self._listener = _listen(settings.host, settings.port)
         self._port = int(self._listener.getsockname()[1])
@@ -61,7 +63,7 @@ class Service:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
         on_hangup(reload=self._renew, end=lambda: self._stop(signal.SIGHUP, None))
-        print(f"Hyojo starts at {self.url} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+        logs.say(f"Hyojo starts at {self.url} (Ctrl-C ends it)")
         said = False
         while not self._stopping:
             for name, process in (("worker", self._worker), ("gateway", self._gateway)):
@@ -69,7 +71,7 @@ class Service:
                     return self._lost(name, process)
             if not said and _ready(self._settings.host, self._port):
                 said = True
-                print(f"Hyojo is ready: open {self.url}", file=sys.stderr, flush=True)
+                logs.say(f"Hyojo is ready: open {self.url}")
             time.sleep(POLL_S)
         return self._end()
 
@@ -88,17 +90,17 @@ class Service:
         """The gateway drains while the worker still answers, then the worker ends."""
         patience_s = self._settings.grace_s + 5
         statuses = [_terminate(p, patience_s) for p in (self._gateway, self._worker)]
-        print("Hyojo has ended", file=sys.stderr, flush=True)
+        logs.say("Hyojo has ended")
         return 0 if all(status == 0 for status in statuses) else 1
 
     def _lost(self, name: str, process: "subprocess.Popen[bytes]") -> int:
         for other in (self._gateway, self._worker):
             _terminate(other, 5)
         status = process.returncode
-        print(
+        logs.say(
             f"python -m service: the {name} ended by itself (status {status}); its reason stands "
             "above. Everything has been stopped.",
-            file=sys.stderr,
+            wrong=True,
         )
         return status if status == 2 else 1
 
@@ -158,7 +160,7 @@ def main() -> int:
     try:
         return Service(load_settings()).run()
     except (SettingsError, ServiceError) as error:
-        print(f"python -m service: {error}", file=sys.stderr)
+        logs.say(f"python -m service: {error}", wrong=True)
         return 2
 
 

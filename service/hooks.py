@@ -36,6 +36,8 @@ class Course:
     model: str = ""
     images: int = 0
     key: str = ""
+    queue_ms: float = 0.0
+    worker_ms: float = 0.0
 
 
 def course() -> Course:
@@ -68,7 +70,7 @@ def install(app: Flask, metrics: Metrics, limits: Limits) -> None:
         seconds = time.perf_counter() - now.started
         route = came.url_rule.rule if came.url_rule else "none"
         metrics.answered(route, came.method, response.status_code, seconds)
-        _line(log, came, now, response.status_code, seconds)
+        _line(log, came, now, response, seconds)
         return response
 
     def failed(error: Exception) -> Response:
@@ -82,9 +84,17 @@ def install(app: Flask, metrics: Metrics, limits: Limits) -> None:
     app.register_error_handler(Exception, failed)
 
 
-def _line(log: Any, came: Request, now: Course, status: int, seconds: float) -> None:
+def _line(log: Any, came: Request, now: Course, response: Response, seconds: float) -> None:
+    status = response.status_code
     say = log.debug if came.path in _QUIET and status != 500 else log.info
-    optional = {"code": now.code, "model": now.model, "images": now.images, "key": now.key}
+    optional = {
+        "code": now.code,
+        "model": now.model,
+        "images": now.images,
+        "key": now.key,
+        "queue_ms": now.queue_ms,
+        "worker_ms": now.worker_ms,
+    }
     say(
         "request",
         method=came.method[:16],
@@ -92,6 +102,7 @@ def _line(log: Any, came: Request, now: Course, status: int, seconds: float) -> 
         status=status,
         ms=round(seconds * 1000, 1),
         bytes_in=now.body.taken,
+        bytes_out=response.calculate_content_length(),
         client=came.remote_addr,
         request_id=now.id,
         **{name: value for name, value in optional.items() if value},

@@ -108,6 +108,7 @@ class GatewayWorker(Reception):
             error = ApiError("head_too_large", f"The request's head is too large: {exc}.")
         else:
             error = ApiError("bad_request", "This is not HTTP as it should be; see RFC 9112.")
+        self.wsgi.extensions["hyojo-metrics"].refused(b"", error)
         self.log.debug("a request below HTTP was refused: %s", error.code)
         try:
             client.setblocking(False)

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 Level = Literal["debug", "info", "warning", "error"]
+_plain = True
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -38,12 +39,27 @@ def configure(level: Level, form: Literal["console", "json"], role: str) -> None
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         )
+    global _plain
+    _plain = form != "json"
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def say(sentence: str, wrong: bool = False) -> None:
+    """A sentence for whoever started this process; in JSON a line like all others.
+
+    Args:
+        sentence: whole, with what to do.
+        wrong: it tells of something that should not be.
+    """
+    if _plain:
+        print(sentence, file=sys.stderr, flush=True)
+    else:
+        structlog.get_logger().log(logging.ERROR if wrong else logging.INFO, sentence)
 
 
 def _with_role(role: str) -> Any:

@@ -22,7 +22,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from service.errors import ApiError
+from service.errors import PROBLEMS, ApiError
 from service.protocol import StatusReply, Timings
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -58,6 +58,8 @@ class Metrics:
         self._problems = Counter(
             "hyojo_problems", "Requests answered with an error.", ("code",), registry=registry
         )
+        for code in PROBLEMS:  # at 0 from the start: the first of a kind is an increase, too
+            self._problems.labels(code)
         self._images = Counter("hyojo_images", "Images sent to the worker.", registry=registry)
         self._image_bytes = Counter(
             "hyojo_image_bytes", "Bytes of the images sent to the worker.", registry=registry
@@ -119,7 +121,7 @@ class Metrics:
 
     def image_problem(self, code: str) -> None:
         """Count an image that could not be classified."""
-        self._image_problems.labels(code).inc()
+        self._image_problems.labels(code if code in PROBLEMS else "internal").inc()
 
     def foreign(self) -> None:
         """Count a message from the worker's socket that was not the answer."""
@@ -170,6 +172,26 @@ class _WorkerState(Collector):
         yield _gauge("predictors", "Predictor processes there should be.", reply.predictors)
         yield _gauge(
             "predictors_ready", "Predictor processes that are warm.", reply.predictors_ready
+        )
+        yield _gauge(
+            "predictors_missing",
+            "Predictor processes that are not warm.",
+            reply.predictors - reply.predictors_ready,
+        )
+        yield _gauge(
+            "queue_fill",
+            "Images waiting, as a share of those that may.",
+            reply.queue_length / max(1, reply.queue_limit),
+        )
+        yield _gauge(
+            "oldest_wait_seconds",
+            "How long the image that waits longest has waited.",
+            reply.oldest_wait_s,
+        )
+        yield _gauge(
+            "models_broken",
+            "Models that cannot be served.",
+            sum(model.error is not None for model in reply.models),
         )
         events = CounterMetricFamily(
             "hyojo_worker_events", "What happened in the worker since its start.", labels=["event"]

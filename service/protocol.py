@@ -187,6 +187,7 @@ class StatusReply(Message, frozen=True, kw_only=True):
         predictors: processes there should be.
         queue_length: images waiting for a predictor.
         queue_limit: images that may wait.
+        oldest_wait_s: how long the first of those waiting has waited.
         counters: since the start: images, errors by kind, predictors replaced.
     """
 
@@ -199,6 +200,7 @@ class StatusReply(Message, frozen=True, kw_only=True):
     queue_length: int
     queue_limit: int
     counters: dict[str, int]
+    oldest_wait_s: float = 0.0
 
 
 class Hello(Message, frozen=True, kw_only=True):

@@ -71,6 +71,7 @@ def add_service(
         left_s = _time_left(deadline_s)
         reply = client.classify(_asked(now.id, query, left_s), images, left_s)
         now.model = reply.model
+        now.queue_ms, now.worker_ms = reply.timings_ms.queue, reply.timings_ms.total
         metrics.stages(reply.timings_ms)
         for result in reply.results:
             if result.error:

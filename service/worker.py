@@ -307,8 +307,14 @@ class Worker:
             predictors=crew.pool.size,
             queue_length=self._crews.waiting,
             queue_limit=self._settings.queue_size,
+            oldest_wait_s=self._oldest_wait_s(),
             counters={**self._counters, **self._crews.counters},
         )
+
+    def _oldest_wait_s(self) -> float:
+        tickets = (waiting.ticket for crew in self._crews for waiting in crew.queue)
+        arrivals = [self._pending[t].arrived for t in tickets if t in self._pending]
+        return time.monotonic() - min(arrivals) if arrivals else 0.0
 
     def _why_not_ready(self) -> str:
         """Empty when ready."""

@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import re
+import signal
 import time
 
 import requests
@@ -11,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import Launcher, is_ready
 from tests.contract.conftest import Api, without_times
+from tests.worker.conftest import children
 
 STAGES = ["queue", "decode", "detect", "classify", "total"]
 
@@ -76,6 +79,38 @@ def test_unknown_addresses_and_methods_do_not_make_new_series(api: Api) -> None:
         api("GET", f"/nothing-{number}")
         api(f"MADE{number}", f"/nothing-{number}")
     assert len(figures(api)) <= before + 2  # 404 and 405 by a method called OTHER
+
+
+def test_every_line_is_json_and_a_requests_line_has_its_sizes_and_times(
+    launch: Launcher, face_jpeg: bytes
+) -> None:
+    """From the start to the end, with errors and the loss of a predictor between."""
+    service = launch("-m", "service", log_format="json")
+    service.wait_for(lambda: is_ready(service.url), "readiness", 60)
+    with requests.Session() as session:
+        api = Api(service.url, session)
+        kind = {"Content-Type": "image/jpeg"}
+        headers = {**kind, "X-Request-Id": "good"}
+        good = api("POST", "/classify", data=face_jpeg, headers=headers)
+        headers = {**kind, "X-Request-Id": "bad"}
+        bad = api("POST", "/classify", data=b"no image", headers=headers)
+        api("GET", "/nothing", headers={"X-Request-Id": "nothing"})
+        worker, _ = children(service.process.pid)
+        os.kill(children(worker)[0], signal.SIGKILL)
+        service.wait_for(lambda: "predictor lost" in service.log, "the loss in the log")
+    assert service.stop() == 0
+    lines = [json.loads(line) for line in service.log.splitlines()]
+    for line in lines:
+        assert {"event", "level", "timestamp", "role"} <= set(line), line
+    assert {line["role"] for line in lines} >= {"service", "gateway", "worker"}
+    by_id = {line["request_id"]: line for line in lines if line["event"] == "request"}
+    told = by_id["good"]
+    assert (told["status"], told["images"], told["model"]) == (200, 1, "emotion")
+    assert told["bytes_in"] == len(face_jpeg) and told["bytes_out"] == len(good.content)
+    assert told["ms"] >= told["worker_ms"] > told["queue_ms"] > 0
+    assert (by_id["bad"]["status"], by_id["bad"]["code"]) == (415, "unsupported_image")
+    assert by_id["bad"]["bytes_out"] == len(bad.content)
+    assert by_id["nothing"]["code"] == "not_found"
 
 
 def test_log_lines_are_json_and_hold_nothing_of_an_image(
