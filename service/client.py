@@ -189,6 +189,9 @@ class WorkerClient:
             return self._context
 
     def _drop(self) -> None:
+        line: _Line | None = getattr(self._local, "line", None)
+        if line is not None:
+            line.socket.close(linger=0)  # at once: an exception on its way up still refers to it
         self._local.line = None
 
     def _absent(self) -> ApiError:
