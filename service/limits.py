@@ -1,10 +1,13 @@
 """What the kernel holds a process to: no core dumps, and no more memory than it may use."""
 
+import contextlib
 import resource
 from pathlib import Path
 
 MEGABYTE = 1024 * 1024
 _OPENCV_NO_MEMORY = -4  # cv2.Error.StsNoMem
+OOM_SCORE = 500
+"""Of 1,000, at which the kernel takes a process whatever its size."""
 LEAST_MB = 128
 """What a predictor needs beyond its models to look at a picture at all."""
 
@@ -37,6 +40,13 @@ def limit_memory(megabytes: int) -> None:
         )
     limit = megabytes * MEGABYTE
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def first_to_go() -> None:
+    """Where the machine itself runs out of memory, the kernel is to end this process before others:
+    one that can be replaced, and not its parent."""
+    with contextlib.suppress(OSError):  # no /proc that can be written
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
 
 
 def own_memory_bytes() -> int:

@@ -18,7 +18,7 @@ import zmq
 
 from service import protocol
 from service.kinship import end_with_parent
-from service.limits import limit_memory, ran_out
+from service.limits import first_to_go, limit_memory, ran_out
 from service.protocol import (
     Explanation,
     FaceResult,
@@ -42,6 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     """Load the bundles, say hello, answer jobs until the parent is gone."""
     options = _arguments(argv)
     end_with_parent(signal.SIGKILL)
+    first_to_go()
     if os.getppid() != options.parent:  # it ended before we asked
         return 1
     began = time.monotonic()

@@ -1,6 +1,7 @@
 """Thousands of malformed files through the real service: each is answered, documented, in time, and
 the one process that looks at them all stays as it was."""
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 import requests
 
 from service.errors import PROBLEMS
+from service.limits import OOM_SCORE
 from tests.amount import amount
 from tests.conftest import Launcher, Running, is_ready
 from tests.malformed import Malformed, inputs
@@ -17,6 +19,9 @@ from tests.malformed.costly import COSTLY
 from tests.worker.conftest import children
 
 DEADLINE_S = 10.0
+"""As the service has it unless told: what one input may take, here by a busy machine's clock."""
+PATIENCE_S = 40.0
+"""What the largest pictures may take by that clock; of the processor they get the deadline."""
 MEMORY_MB = 1280
 QUERIES = ("", "?faces=whole", "?explain=true", "?faces=all&top=2")
 UNSTEADY = re.compile(rb'"timings_ms":\{[^}]*\}|"request_id":"[^"]*"')
@@ -28,7 +33,11 @@ def one_predictor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]
     """The service with a single predictor process: what a bad image does, the next one feels."""
     launcher = Launcher(tmp_path_factory.mktemp("malformed"))
     running = launcher(
-        "-m", "service", deadline_s=DEADLINE_S, predictor_memory_mb=MEMORY_MB, log_format="json"
+        "-m",
+        "service",
+        deadline_s=PATIENCE_S,
+        predictor_timeout_s=PATIENCE_S,
+        predictor_memory_mb=MEMORY_MB,
     )
     try:
         running.wait_for(lambda: is_ready(running.url), "readiness", 60)
@@ -46,7 +55,7 @@ class Asked:
         self._good = good
         self._expected = self._good_answer()
 
-    def bad(self, item: Malformed, number: int) -> requests.Response:
+    def bad(self, item: Malformed, number: int, within_s: float = DEADLINE_S) -> requests.Response:
         """The answer to an input, which is as it must be."""
         began = time.monotonic()
         url = self._url + QUERIES[number % len(QUERIES)]
@@ -64,7 +73,7 @@ class Asked:
             problem = answer.json()
             assert PROBLEMS[problem["code"]].status == answer.status_code, item.name
             assert problem["detail"].endswith((".", "?")), (item.name, problem["detail"])
-        assert took_s < DEADLINE_S, f"{item.name}: {took_s:.1f} s"
+        assert took_s < within_s, f"{item.name}: {took_s:.1f} s"
         return answer
 
     def good_is_as_ever(self, after: str) -> None:
@@ -92,6 +101,12 @@ def predictor_of(running: Running) -> int:
     return predictor
 
 
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def peak_mb(pid: int) -> float:
     """The most that a process has had in memory, mapped files among it (MiB)."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -105,7 +120,7 @@ def test_every_malformed_image_is_answered_and_harms_nothing(
     predictor = predictor_of(one_predictor)
     limits = Path(f"/proc/{predictor}/limits").read_text()
     assert re.search(rf"Max data size +{MEMORY_MB << 20} ", limits), limits
-    count = amount(450, 20_000)
+    count = amount(400, 20_000)
     statuses: dict[int, int] = {}
     slowest = 0.0, ""
     for number, item in enumerate(inputs(count)):
@@ -125,34 +140,38 @@ def test_every_malformed_image_is_answered_and_harms_nothing(
 
 @pytest.mark.parametrize(
     "name",
-    [name for name, item in COSTLY.items() if item.slow][:: amount(4, 1)],
+    [name for name, item in COSTLY.items() if item.slow][:: amount(5, 1)],
 )
 def test_a_picture_of_as_many_pixels_as_are_taken_has_its_answer(
     one_predictor: Running, face_jpeg: bytes, name: str
 ) -> None:
     asked = Asked(one_predictor, face_jpeg)
     predictor = predictor_of(one_predictor)
-    answer = asked.bad(Malformed(name, COSTLY[name].make()), 1)
+    item, began_s = Malformed(name, COSTLY[name].make()), cpu_s(predictor)
+    answer = asked.bad(item, 1, PATIENCE_S)
+    took_s = cpu_s(predictor) - began_s
     assert answer.status_code == 200, answer.text
+    assert took_s < DEADLINE_S
     asked.good_is_as_ever(name)
     assert predictor_of(one_predictor) == predictor
     assert peak_mb(predictor) < MEMORY_MB
-    print(f"{name}: {answer.elapsed.total_seconds():.2f} s, peak {peak_mb(predictor):.0f} MiB")
+    print(f"{name}: {took_s:.2f} s of processor time, peak {peak_mb(predictor):.0f} MiB")
 
 
 def test_an_image_that_needs_more_memory_than_there_is_costs_itself_alone(
     launch: Launcher, face_jpeg: bytes
 ) -> None:
-    running = launch("-m", "service", predictor_memory_mb=512)
+    running = launch("-m", "service", predictor_memory_mb=512, deadline_s=PATIENCE_S)
     running.wait_for(lambda: is_ready(running.url), "readiness", 60)
     asked = Asked(running, face_jpeg)
     predictor = predictor_of(running)
     for name in ("40 megapixels, WebP", "40 megapixels, PNG, transparent"):
-        answer = asked.bad(Malformed(name, COSTLY[name].make()), 0)
+        answer = asked.bad(Malformed(name, COSTLY[name].make()), 0, PATIENCE_S)
         assert (answer.status_code, answer.json()["code"]) == (413, "image_too_large"), name
         assert "memory" in answer.json()["detail"]
         asked.good_is_as_ever(name)
     assert predictor_of(running) == predictor, "it refused, and lives"
+    assert int(Path(f"/proc/{predictor}/oom_score_adj").read_text()) >= OOM_SCORE
     assert peak_mb(predictor) < 512 + 256, "what it is held to, and the libraries it maps"
 
 

@@ -245,6 +245,12 @@ def test_a_crash_over_an_image_leaves_none_of_it(confined: Confined) -> None:
         os.kill(predictor, signal.SIGCONT)
         assert answer.result().json()["code"] == "worker_lost"
     wait_until(lambda: is_ready(confined.running.url), "a new predictor", 30)
+    again = requests.post(
+        f"{confined.running.url}/classify",
+        files={"image": (MARKER, marked_images()["comment and EXIF"])},
+        timeout=60,
+    )
+    assert (again.status_code, again.json()["code"]) == (422, "image_quarantined")
     after = {path for folder in folders for path in folder.iterdir()}
     assert not {path.name for path in after - before if path.name.startswith("core")}
     assert MARKER not in confined.running.log

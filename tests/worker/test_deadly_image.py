@@ -32,11 +32,10 @@ def _result(reply: object) -> ImageResult:
 def test_an_image_that_crashes_its_process_is_refused_and_the_others_are_not(
     launch: Launcher, face_jpeg: bytes
 ) -> None:
-    worker = warm(launch, quarantine_s=6)
+    worker = warm(launch)
     deadly = saved(gradient(), "PNG")
     lost = _crash(worker, deadly)
     assert lost.error is not None and lost.error.code == "worker_lost"
-    noted = time.monotonic()
     before = worker.predictors
     reply = worker.client.classify(deadly, face_jpeg, deadly)
     assert isinstance(reply, ClassifyReply)
@@ -45,8 +44,6 @@ def test_an_image_that_crashes_its_process_is_refused_and_the_others_are_not(
     assert _result(worker.client.classify(deadly)).error is not None
     assert worker.predictors == before, "nobody looked at it"
     assert worker.client.status().counters["quarantined"] == 3
-    time.sleep(max(0.0, noted + 6.5 - time.monotonic()))
-    assert _result(worker.client.classify(deadly)).error is None, "after its time"
 
 
 def test_a_refused_image_is_answered_while_no_process_is_warm(launch: Launcher) -> None:
