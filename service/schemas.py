@@ -22,7 +22,7 @@ class ClassifyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The query parameters of POST /classify."""
 
     model: Annotated[
-        str | None,
+        Annotated[str, Meta(min_length=1, max_length=MODEL_NAME_MOST)] | None,
         Meta(
             description="Name of a model, as GET /models lists them; without it the default.",
             examples=["emotion"],
