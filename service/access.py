@@ -46,7 +46,7 @@ class Access:
 
 def install(app: Flask, access: Access) -> None:
     """Check every request that comes; call after the hooks that make its course."""
-    name_of = _name_of(access.keys)
+    learn_name = _learn_name(access)
 
     def check() -> Response | None:
         came = present()
@@ -59,8 +59,7 @@ def install(app: Flask, access: Access) -> None:
             )
         if origin in access.origins and _is_preflight(came):
             return Response(status=204, headers=_PREFLIGHT)
-        if access.keys and came.path != _ALWAYS_OPEN and came.path not in access.files:
-            course().key = name_of(came)
+        learn_name(came)
         return None
 
     app.before_request(check)
@@ -70,6 +69,28 @@ def install(app: Flask, access: Access) -> None:
         from service.rate import limit_rate
 
         limit_rate(app, access.rate_limit, access.files)
+    if access.keys:
+        app.before_request(_refuse)  # after the limit: who tries keys is counted by address
+
+
+def _refuse() -> None:
+    if refusal := course().refusal:
+        raise refusal
+
+
+def _learn_name(access: Access) -> Callable[[Request], None]:
+    """What notes the name of a request's key, or that it needs one."""
+    name_of = _name_of(access.keys)
+
+    def learn_name(came: Request) -> None:
+        if not access.keys or came.path == _ALWAYS_OPEN or came.path in access.files:
+            return
+        try:
+            course().key = name_of(came)
+        except ApiError as error:
+            course().refusal = error
+
+    return learn_name
 
 
 def _from_here(came: Request, origin: str, allowed: frozenset[str]) -> bool:

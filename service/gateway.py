@@ -81,7 +81,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     fetch = _fetch(settings, limits)
     spec = add_service(app, client, metrics, limits, settings.deadline_s, fetch)
     pages = Pages(PROJECT / "web")
-    add_pages(app, pages, spec, settings.max_images)
+    add_pages(app, pages, spec, settings.max_images, keyed=bool(settings.api_keys))
     access.install(app, _rules(settings, pages))
     if networks := lists.networks(settings.trusted_proxies):
         app.wsgi_app = TrustedProxies(app.wsgi_app, networks)  # type: ignore[method-assign]

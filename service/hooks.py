@@ -38,6 +38,7 @@ class Course:
     key: str = ""
     queue_ms: float = 0.0
     worker_ms: float = 0.0
+    refusal: ApiError | None = None
 
 
 def course() -> Course:

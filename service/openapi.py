@@ -49,13 +49,14 @@ def new_spec() -> SpecTree:
     )
 
 
-def document(spec: SpecTree, app: Flask, max_images: int) -> dict[str, Any]:
+def document(spec: SpecTree, app: Flask, max_images: int, keyed: bool = False) -> dict[str, Any]:
     """The whole OpenAPI 3.1 document of an application.
 
     Args:
         spec: what its views were decorated with.
         app: the application, all routes in place.
         max_images: most images in one request.
+        keyed: whether a key is needed.
     """
     spec._add_model(ImagesInJson)
     with app.app_context():
@@ -72,7 +73,20 @@ def document(spec: SpecTree, app: Flask, max_images: int) -> dict[str, Any]:
             _complete(path, operation)
     _complete_classify(tree["paths"]["/classify"]["post"], max_images)
     tree["paths"] = dict(sorted(tree["paths"].items()))
+    if keyed:
+        _want_key(tree)
     return tree
+
+
+def _want_key(tree: dict[str, Any]) -> None:
+    tree["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    for path, operations in tree["paths"].items():
+        if "unauthorized" in _CODES[path]:
+            for operation in operations.values():
+                operation["security"] = [{"bearer": []}, {"header": []}]
 
 
 def _tidy(node: Any) -> None:

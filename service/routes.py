@@ -112,13 +112,15 @@ def add_service(
     return spec
 
 
-def add_pages(app: Flask, pages: Pages, spec: SpecTree, max_images: int) -> None:
+def add_pages(
+    app: Flask, pages: Pages, spec: SpecTree, max_images: int, keyed: bool = False
+) -> None:
     """Add the page's files, /openapi.json and /docs: nothing of them comes from elsewhere."""
     for address in pages.addresses:
         app.add_url_rule(address, f"page {address}", _page(pages, address), methods=["GET"])
 
     app.jinja_env.filters["code"] = _with_code
-    tree = document(spec, app, max_images)
+    tree = document(spec, app, max_images, keyed)
     # The wrappers have said what there is to describe; a request need not pass through them.
     app.view_functions.update({n: inspect.unwrap(view) for n, view in app.view_functions.items()})
     described = msgspec.json.encode(tree)

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from tests.amount import amount
+from tests.amount import SOAK, amount
 from tests.chaos.hostile import HEAD, KINDS
 from tests.conftest import PROJECT, Launcher, Running
 
 TIMES = 5
-LEAST_S = 0.1
-"""The undisturbed client's p99 counts as this at least: on a quiet machine it is a few pictures."""
+LEAST_S = 0.0 if SOAK else 0.05
+"""In small amounts the undisturbed client's p99, its slowest of 60, counts as this at least."""
 
 
 def connect(url: str) -> socket.socket:

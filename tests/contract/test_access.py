@@ -57,6 +57,10 @@ def test_with_keys_only_the_page_and_livez_are_open(start: Any) -> None:
         refused = gateway("GET", path)
         assert_problem(refused, 401, "unauthorized")
         assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+    described = gateway("GET", "/openapi.json", X_API_Key=ANN).json()
+    assert set(described["components"]["securitySchemes"]) == {"bearer", "header"}
+    assert described["paths"]["/classify"]["post"]["security"] == [{"bearer": []}, {"header": []}]
+    assert "security" not in described["paths"]["/livez"]["get"]
     assert_problem(gateway("POST", "/classify"), 401, "unauthorized")
     assert_problem(gateway("OPTIONS", "/classify"), 401, "unauthorized")
 
@@ -139,6 +143,8 @@ def test_too_many_requests_are_refused_by_key(start: Any) -> None:
     assert let_in(gateway("GET", "/models", X_API_Key=BOB))
     for path in ("/livez", "/", "/js/app.js", "/readyz", "/metrics"):
         assert gateway("GET", path, X_API_Key=ANN).status_code != 429
+    trying = [gateway("GET", "/models", X_API_Key=f"guess-{n}").status_code for n in range(5)]
+    assert trying == [401, 401, 401, 429, 429]
 
 
 def test_too_many_requests_are_refused_by_address_and_proxies_are_believed_if_named(
