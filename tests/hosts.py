@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import trustme
@@ -29,7 +29,7 @@ MOST = 20_000
 class Handler(BaseHTTPRequestHandler):
     """A host of images, and of much else."""
 
-    seen: list[dict[str, str]]
+    seen: ClassVar[list[dict[str, str]]] = []
 
     def do_GET(self) -> None:
         type(self).seen.append({k.lower(): v for k, v in self.headers.items()})

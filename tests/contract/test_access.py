@@ -4,6 +4,8 @@ The gateway stands alone here: an answer of its worker is not needed to see who 
 """
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,6 +81,13 @@ def test_any_of_the_keys_opens_in_either_header_and_its_name_is_logged(start: An
     names = [line.get("key", "") for line in gateway.lines()]
     assert names[:3] == ["ann", "bob", "bob"] and not any(names[3:])
     assert ANN not in gateway.running.log and BOB not in gateway.running.log
+
+
+def test_the_health_check_uses_a_key(start: Any, service: Running) -> None:
+    gateway = start(api_keys=KEYS, worker=service.endpoint)
+    command = [sys.executable, "-m", "service.health"]
+    run = subprocess.run(command, env=gateway.running.env, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "ready\n")
 
 
 PAGES = {
