@@ -207,7 +207,7 @@ COSTLY: dict[str, Costly] = {
     "noise in 11 MB": Costly(_noise_of_twelve_megabytes, "", slow=True),
     "65,535 pixels long": Costly(lambda: saved(Image.new("RGB", (65_535, 40)), "PNG"), ""),
     "65,535 pixels high": Costly(lambda: saved(Image.new("RGB", (1, 65_535)), "PNG"), ""),
-    "JPEG of 64 scans, 40 megapixels": Costly(lambda: scans(50), "", slow=True),
+    "JPEG of 56 scans, 40 megapixels": Costly(lambda: scans(50), "", slow=True),
     "40 megapixels, JPEG": _large("RGB", "JPEG", exif=_TURNED),
     "40 megapixels, JPEG, progressive CMYK": _large("CMYK", "JPEG", progressive=True),
     "40 megapixels, PNG, 16 bits": _large("I;16", "PNG"),
