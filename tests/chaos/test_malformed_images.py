@@ -3,8 +3,11 @@ the one process that looks at them all stays as it was."""
 
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,28 @@ class Asked:
         return body
 
 
+@contextmanager
+def under_load(running: Running, good: bytes) -> Iterator[None]:
+    """Three clients ask for the good image all the time; each of their answers must be good."""
+    over = threading.Event()
+
+    def ask() -> int:
+        asked = Asked(running, good)
+        count = 0
+        while not over.is_set():
+            asked.good_is_as_ever("one before")
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(3) as clients:
+        asking = [clients.submit(ask) for _ in range(3)]
+        try:
+            yield
+        finally:
+            over.set()
+        assert all(client.result(60) > 0 for client in asking)
+
+
 def predictor_of(running: Running) -> int:
     """Process id of the one predictor."""
     (worker,) = (
@@ -165,11 +190,12 @@ def test_an_image_that_needs_more_memory_than_there_is_costs_itself_alone(
     running.wait_for(lambda: is_ready(running.url), "readiness", 60)
     asked = Asked(running, face_jpeg)
     predictor = predictor_of(running)
-    for name in ("40 megapixels, WebP", "40 megapixels, PNG, transparent"):
-        answer = asked.bad(Malformed(name, COSTLY[name].make()), 0, PATIENCE_S)
-        assert (answer.status_code, answer.json()["code"]) == (413, "image_too_large"), name
-        assert "memory" in answer.json()["detail"]
-        asked.good_is_as_ever(name)
+    with under_load(running, face_jpeg):
+        for name in ("40 megapixels, WebP", "40 megapixels, PNG, transparent"):
+            answer = asked.bad(Malformed(name, COSTLY[name].make()), 0, PATIENCE_S)
+            assert (answer.status_code, answer.json()["code"]) == (413, "image_too_large"), name
+            assert "memory" in answer.json()["detail"]
+            asked.good_is_as_ever(name)
     assert predictor_of(running) == predictor, "it refused, and lives"
     assert int(Path(f"/proc/{predictor}/oom_score_adj").read_text()) >= OOM_SCORE
     assert peak_mb(predictor) < 512 + 256, "what it is held to, and the libraries it maps"
