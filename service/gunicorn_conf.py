@@ -29,6 +29,8 @@ except SettingsError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(2)
 
+_SEND_BYTES = 256 * 1024
+"""What the system keeps for a client that does not read; by itself it would keep megabytes."""
 _MOST_CONNECTIONS = 2000
 _OTHER_FILES = 256
 """Open files of a process that are no connections: libraries, sockets to the worker, logs."""
@@ -122,6 +124,7 @@ def _refuse_taken(address: tuple[Any, ...]) -> None:
 def when_ready(server: Any) -> None:
     """One line when requests are answered, with the address to open."""
     for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
         structlog.get_logger().info("gateway listening", url=str(listener))
     stop = server.stop
 

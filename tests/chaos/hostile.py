@@ -84,7 +84,7 @@ async def much_announced(address: tuple[str, int]) -> None:
     await told(reader)
     with contextlib.suppress(OSError):
         await reader.read()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1)
     writer.close()
 
 
