@@ -76,9 +76,9 @@ def ask(keep):
             connection.request("POST", "/classify", picture, {"Content-Type": "image/jpeg"})
             answer = connection.getresponse()
             answer.read()
-            print(answer.status, flush=True)
+            print(f"{answer.status}\\n", end="", flush=True)  # in one piece: there are many threads
         except Exception as error:
-            print("lost", repr(error), flush=True)
+            print(f"lost {error!r}\\n", end="", flush=True)
             return
         if not keep:
             connection.close()
