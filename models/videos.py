@@ -20,6 +20,8 @@ import numpy as np
 from models import images
 from models.errors import UsageError, VideoError
 
+cv2.setLogLevel(2)  # errors: what it warns of is told here too
+
 WRITES = {
     ".mp4": "mp4v",
     ".m4v": "mp4v",
