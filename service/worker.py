@@ -279,11 +279,13 @@ class Worker:
         pending = self._pending.pop(ticket)
         self._crews.drop(ticket)
         self._counters["late"] += 1
+        code = "deadline_exceeded"
         waited = time.monotonic() - pending.arrived
         detail = f"No answer within {waited:.1f} s. The service is busy; try again in a moment."
-        reply = ErrorReply(
-            id=pending.request.id, code="deadline_exceeded", detail=detail, retry_after_s=1.0
-        )
+        if self._was_ready and not self._crews.present.pool.ready:
+            code = "worker_lost"
+            detail = f"Every predictor was lost; after {waited:.1f} s none is back. Try again soon."
+        reply = ErrorReply(id=pending.request.id, code=code, detail=detail, retry_after_s=1.0)
         self._send(pending.client, reply)
 
     def _send(self, client: bytes, message: Message) -> None:

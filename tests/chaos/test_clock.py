@@ -45,7 +45,7 @@ def test_a_clock_set_back_an_hour_costs_nothing(
     running = start(predictors=2, grace_s=15)
     known = known_answers(running.url, pictures)
     with Load(running.url, pictures, clients=3, pause_s=0.02) as load:
-        for seconds in ("-3600", "3600", "-3600"):
+        for seconds in ("3600", "-3600"):
             shift.write_text(seconds)
             time.sleep(1.2)
             assert readiness(running.url)["status"] == 200

@@ -30,7 +30,7 @@ def test_one_each_second_costs_no_request_but_the_one_it_held(
     pictures: list[bytes],
     figure: Callable[[str], None],
 ) -> None:
-    predictors, seconds = amount(3, 6), amount(5, 60)
+    predictors, seconds = amount(3, 6), amount(4, 60)
     running = start(predictors=predictors, deadline_s=DEADLINE_S)
     known = known_answers(running.url, pictures)
     running.wait_for(lambda: "ready: " in running.log, "all of them warm", 60)
@@ -53,11 +53,14 @@ def test_one_each_second_costs_no_request_but_the_one_it_held(
         f"{max(a.seconds for a in load.answers):.1f} s, capacity back in {back_s:.1f} s "
         f"(a start took {began_in_s:.1f} s)"
     )
+    told = {"503 worker_lost"}
+    if began_in_s > DEADLINE_S / 2:  # so busy a machine that new ones come too late for who waits
+        told.add("504 deadline_exceeded")
     for answer in load.answers:
         if answer.status == 200:
             assert answer.body["results"] == known[answer.picture], "another picture's answer"
         else:
-            assert answer.kind == "503 worker_lost", f"{answer}\n{running.log[-3000:]}"
+            assert answer.kind in told, f"{answer}\n{running.log[-3000:]}"
             assert answer.retry_after is not None and int(answer.retry_after) >= 1
     assert max(answer.seconds for answer in load.answers) < DEADLINE_S + 2
     assert kinds["200"] > kinds["503 worker_lost"]

@@ -28,7 +28,7 @@ def test_the_rest_is_refused_at_once_and_the_accepted_are_answered_at_full_speed
     before_mb = resident_mb(gateway)
     most_mb, untrue = before_mb, 0
 
-    seconds = amount(4, 30)
+    seconds = amount(3, 30)
     with ThreadPoolExecutor(400) as clients:
         began = time.monotonic()
         sent = []

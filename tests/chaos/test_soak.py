@@ -22,7 +22,7 @@ from tests.chaos.load import connect, known_answers
 from tests.conftest import PROJECT, Running
 from tests.contract.test_gateway_process import resident_mb
 
-REQUESTS = int(os.environ.get("HYOJO_TEST_SOAK_REQUESTS") or amount(600, 100_000))
+REQUESTS = int(os.environ.get("HYOJO_TEST_SOAK_REQUESTS") or amount(400, 100_000))
 PARTS = 10
 LONG = 20_000
 CLIENTS = 8

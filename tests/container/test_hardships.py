@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.amount import amount
-from tests.container.engine import PROJECT, Engine, docker, wait_until
+from tests.container.engine import PROJECT, Container, Engine, docker, wait_until
 
 pytestmark = pytest.mark.container
 
@@ -52,13 +52,10 @@ def test_where_no_socket_can_be_made_it_says_so_in_a_sentence_and_ends(engine: E
     assert "Traceback" not in container.logs
 
 
-def test_a_hangup_reads_the_models_again_and_ends_nothing(engine: Engine):
-    container = engine.start()
-    container.wait_ready()
-    docker("kill", "--signal", "HUP", container.id)
-    wait_until(lambda: "no model has changed" in container.logs, 20, "the models read again")
-    assert container.classify(PICTURE.read_bytes())["status"] == 200
-    assert container.stop() == 0
+def test_a_hangup_reads_the_models_again_and_ends_nothing(running: Container):
+    docker("kill", "--signal", "HUP", running.id)
+    wait_until(lambda: "no model has changed" in running.logs, 20, "the models read again")
+    assert running.classify(PICTURE.read_bytes())["status"] == 200
 
 
 INSIDE = """
