@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.amount import amount
 from tests.chaos.conftest import of_kind, readiness, seconds_until
-from tests.chaos.load import connect, known_answers
+from tests.chaos.load import Load, connect, known_answers
 from tests.conftest import PROJECT, Running
 from tests.contract.test_gateway_process import resident_mb
 
@@ -126,6 +126,8 @@ def test_nothing_grows(
     mix = Mix(running.url, pictures, known_answers(running.url, pictures))
     kinds = [mix.good] * 12 + [mix.several] * 2 + [mix.bad] * 3 + [mix.nonsense]
     kinds += [mix.cut_off, mix.given_up]
+    with Load(running.url, pictures, clients=24):  # every thread has its sockets before we count
+        time.sleep(3)
     outcomes: Counter[str] = Counter()
     samples = []
     pids = set(of_kind(running, "predictor_process"))
@@ -156,5 +158,5 @@ def test_nothing_grows(
     for name, (mb, files) in samples[settled].items():
         later = [sample[name] for sample in samples[settled:]]
         assert max(one[0] for one in later) <= growth * mb, f"{name} grows\n" + "\n".join(table)
-        assert later[-1][1] <= files + (0 if REQUESTS >= LONG else 4), "\n".join(table)
+        assert later[-1][1] <= files + (0 if REQUESTS >= LONG else 2), "\n".join(table)
     assert "Traceback" not in running.log
