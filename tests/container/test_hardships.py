@@ -135,7 +135,8 @@ def test_restarts_leave_nothing_behind(engine: Engine, figures):
         seen.append(json.loads(container.execute("python", "-c", LEFT)))
     figures["open files after restarts"] = seen[-1]["open files"]
     for what, first in seen[0].items():
-        slack = 2 if what in ("open files", "connections", "sockets") else 0  # just closing
+        # Just closing; and a gateway's thread opens its line to the worker when it first asks.
+        slack = {"open files": 12, "connections": 8, "sockets": 4}.get(what, 0)
         assert seen[-1][what] <= first + slack, f"{what}: {seen}"
     assert container.logs.count("Hyojo has ended") == len(seen) - 1
     assert len(re.findall("Traceback|exited with code", container.logs)) == 0
