@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.nursery import NURSERY, PREDICTOR
+
 PROJECT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 60.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _ROLES = (
-    ("predictor_process", "predictor"),
     ("gunicorn", "gateway"),
     ("infer.py", "worker"),
     ("-m\0service", "supervisor"),
@@ -144,8 +145,11 @@ def role(pid: int) -> str:
     """What a process of the service is; `other` where it is none of them."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_text()
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return "other"
+    if name in (NURSERY, PREDICTOR):
+        return name
     return next((name for part, name in _ROLES if part in command), "other")
 
 

@@ -47,7 +47,11 @@ WIDTH, HEIGHT = 640, 480
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 PATIENCE_S = 60.0
 PARTS = {
-    "service": (("gateway", "gunicorn"), ("worker", r"infer\.py"), ("predictors", "predictor_p")),
+    "service": (
+        ("gateway", "gunicorn"),
+        ("worker", r"infer\.py"),
+        ("predictors", r"\(predictor\)"),
+    ),
     "browser": (("page", "type=renderer"), ("drawing", "type=gpu"), ("video and net", "type=util")),
 }
 """Whose a process is, by its command line; what matches none is `rest`."""
@@ -157,7 +161,9 @@ def _processes() -> Processes:
         if folder.name.isdigit():
             try:
                 fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+                # A forked predictor has its nursery's command line, and a name of its own.
                 command = (folder / "cmdline").read_text().replace("\0", " ")
+                command += f" ({(folder / 'comm').read_text().strip()})"
             except OSError:
                 continue  # it has just ended
             found[int(folder.name)] = (

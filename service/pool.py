@@ -6,8 +6,6 @@ next one: one picture must not take them all.
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ import structlog
 import zmq
 
 from service import protocol, scratch
+from service.nursery import Child, Nursery, Wanted
 from service.protocol import Failed, Hello, Job, JobDone
 from service.stillness import Stillness
 
@@ -26,8 +25,6 @@ FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 KILLED_BACKOFF_S = 0.5
 """What was killed from outside while it started is no bad bundle: it is tried again soon."""
-PROJECT = Path(__file__).resolve().parent.parent
-
 _log = structlog.get_logger("pool")
 
 
@@ -70,7 +67,7 @@ class _Slot:
 
     index: int
     state: Literal["waiting", "starting", "idle", "busy"] = "waiting"
-    process: subprocess.Popen[bytes] | None = None
+    process: Child | None = None  # none yet while the nursery has not borne it
     name: str = ""
     job: str | None = None
     since: float = 0.0  # when the state began, or when a waiting slot may start
@@ -117,6 +114,7 @@ class Pool:
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.bind(self._endpoint)
         self._slots = [_Slot(index) for index in range(self.size)]
+        self._nursery = Nursery()
 
     @property
     def idle(self) -> int:
@@ -175,6 +173,7 @@ class Pool:
         """Start what is to be started; find the dead and the hung. Call it ten times a second."""
         now = time.monotonic()
         events: list[Event] = []
+        self._take_over(self._nursery.born())
         for slot in self._slots:
             if slot.state == "waiting":
                 if now >= slot.since:
@@ -186,7 +185,11 @@ class Pool:
 
     def _lost(self, slot: _Slot, now: float) -> str:
         """What is wrong with a slot's process; empty when it lives and works."""
-        assert slot.process is not None and slot.watch is not None
+        if slot.process is None or slot.watch is None:
+            late = now - slot.since > START_TIMEOUT_S
+            if late:
+                self._nursery.close()  # it hangs
+            return "" if self._nursery.alive else "could not be started"
         status = slot.process.poll()
         if status is not None:
             return f"ended with status {status}"
@@ -200,6 +203,8 @@ class Pool:
 
     def close(self) -> None:
         """End every process and remove the socket."""
+        self._nursery.close()
+        self._take_over(self._nursery.born())
         for slot in self._slots:
             if slot.process is not None:
                 slot.process.kill()
@@ -230,11 +235,13 @@ class Pool:
 
     def _lose(self, slot: _Slot, why: str) -> list[Event]:
         """Give a process up; the slot is free for a new one after a pause that grows."""
-        assert slot.process is not None and slot.watch is not None
-        crashed = slot.process.poll() in CRASHES
-        from_outside = slot.watch.still_s > self.stuck_s or slot.process.poll() == -signal.SIGKILL
-        slot.process.kill()
-        slot.process.wait()
+        crashed = from_outside = False
+        if slot.process is not None and slot.watch is not None:
+            status = slot.process.poll()
+            crashed = status in CRASHES
+            from_outside = slot.watch.still_s > self.stuck_s or status == -signal.SIGKILL
+            slot.process.kill()
+            slot.process.wait()
         lost: list[Event] = []
         if slot.job is not None:
             detail = (
@@ -250,25 +257,26 @@ class Pool:
             self.problem = self.problem or f"A predictor process {why} while it started."
         _log.warning("predictor lost", predictor=slot.name, why=why, next_start_in_s=pause)
         self.replaced += 1
-        slot.state, slot.process, slot.job, slot.name = "waiting", None, None, ""
+        slot.state, slot.process, slot.watch = "waiting", None, None
+        slot.job, slot.name = None, ""
         slot.since = time.monotonic() + pause
         return lost
 
     def _start(self, slot: _Slot) -> None:
         self._generation += 1
         slot.name = f"{slot.index}.{self._generation}"
-        command = [sys.executable, "-m", "service.predictor_process"]
-        command += ["--endpoint", self._endpoint, "--name", slot.name, "--parent", str(os.getpid())]
-        command += ["--max-pixels", str(self.max_pixels), "--memory-mb", str(self.memory_mb)]
-        command += map(str, self.bundles)
-        path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
-        slot.process = subprocess.Popen(
-            command,
-            env={**os.environ, "PYTHONPATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=2,  # what a library prints must not stand among the answers
-            process_group=0,  # Ctrl-C is for the parent, which ends its processes itself
-            pass_fds=self.inherit,
-        )
-        slot.watch = Stillness(slot.process.pid)
+        options = ["--endpoint", self._endpoint, "--name", slot.name]
+        options += ["--parent", str(os.getpid()), "--max-pixels", str(self.max_pixels)]
+        options += ["--memory-mb", str(self.memory_mb), *map(str, self.bundles)]
         slot.state, slot.since = "starting", time.monotonic()
+        self._nursery.ask(Wanted(slot.name, options), self.inherit)
+
+    def _take_over(self, born: dict[str, Child]) -> None:
+        """Those that have come get their places; one that came too late has none any more."""
+        for name, child in born.items():
+            slot = next((slot for slot in self._slots if slot.name == name), None)
+            if slot is None:
+                child.kill()
+                child.wait()
+            else:
+                slot.process, slot.watch = child, Stillness(child.pid)

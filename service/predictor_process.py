@@ -1,4 +1,4 @@
-"""One predictor process: holds the models warm and answers jobs. The pool starts it.
+"""One predictor process: holds the models warm and answers jobs. `service.nursery` forks it.
 
 Its own process, because a picture may crash the decoder and because Paddle holds Python's lock
 while it runs. It ends when its parent does.
@@ -7,7 +7,6 @@ while it runs. It ends when its parent does.
 import argparse
 import os
 import signal
-import sys
 import time
 import traceback
 from pathlib import Path
@@ -36,6 +35,18 @@ if TYPE_CHECKING:
     from models.predictor import Prediction, Predictor
 
 _ORPHAN_CHECK_MS = 2000
+
+
+def preload() -> None:
+    """Load the libraries and no more: what a fork may share (`service.nursery`).
+
+    Raises:
+        Exception: one cannot be loaded.
+    """
+    from models import native
+    from models.predictor import Predictor  # noqa: F401
+
+    native.library()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -176,7 +187,7 @@ def _spare_the_cores() -> None:
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="One predictor process; the pool starts it.")
+    parser = argparse.ArgumentParser(description="One predictor process.")
     parser.add_argument("--endpoint", required=True, help="the pool's socket")
     parser.add_argument("--name", required=True, help="of this process, towards the pool")
     parser.add_argument("--parent", type=int, required=True, help="process id to end with")
@@ -184,7 +195,3 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--memory-mb", type=int, required=True, help="of its own, at most (MiB)")
     parser.add_argument("bundles", type=Path, nargs="+", help="folders of the bundles to hold warm")
     return parser.parse_args(argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

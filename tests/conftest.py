@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from service.nursery import PREDICTOR
+
 PROJECT = Path(__file__).resolve().parent.parent
 START_PATIENCE_S = 60.0
 
@@ -91,6 +93,18 @@ class Launcher:
             except subprocess.TimeoutExpired:
                 running.process.kill()
                 running.process.wait()
+
+
+def predictors(worker: int) -> list[int]:
+    """Process ids of a worker's predictors; the nursery that bore them is none."""
+    found = []
+    for pid in Path(f"/proc/{worker}/task/{worker}/children").read_text().split():
+        try:
+            if Path(f"/proc/{pid}/comm").read_text().strip() == PREDICTOR:
+                found.append(int(pid))
+        except OSError:  # it ended meanwhile
+            continue
+    return found
 
 
 def free_port() -> int:

@@ -57,14 +57,15 @@ def family(pid: int) -> list[int]:
 
 
 def of_kind(running: Running, word: str) -> list[int]:
-    """The service's processes that have `word` in their command line."""
+    """The service's processes that have `word` as their name or in their command line."""
     found = []
     for pid in family(running.process.pid):
         try:
             line = Path(f"/proc/{pid}/cmdline").read_text()
+            name = Path(f"/proc/{pid}/comm").read_text().strip()
         except OSError:
             continue
-        if word in line:
+        if word in line or word == name:
             found.append(pid)
     return found
 

@@ -27,6 +27,7 @@ from service.protocol import (
     StatusRequest,
     Timings,
 )
+from service.scratch import temporary_folder
 from tests.amount import amount
 from tests.chaos.mangling import Frames, Mangler
 from tests.conftest import Launcher
@@ -150,8 +151,9 @@ def test_a_predictor_out_of_its_mind_does_not_take_the_worker_along(
 ) -> None:
     """Something writes to the pool's socket under the predictor's own name."""
     worker = warm(launch, predictor_timeout_s=2)
-    command = Path(f"/proc/{worker.predictors[0]}/cmdline").read_bytes().decode().split("\0")
-    endpoint, name = (command[command.index(option) + 1] for option in ("--endpoint", "--name"))
+    (folder,) = temporary_folder().glob(f"hyojo-pool-{worker.running.process.pid}-*")
+    endpoint, name = f"ipc://{folder}/pool.sock", "0.1"  # the first of the first place
+    assert (folder / "pool.sock").is_socket()
     mangler = Mangler(replies("0.0"), SEED)
     with zmq.Context() as context:
         for identity in (name.encode(), b"\xff\xfe\xfd", b"another"):

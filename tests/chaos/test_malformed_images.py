@@ -16,7 +16,7 @@ import requests
 from service.errors import PROBLEMS
 from service.limits import OOM_SCORE
 from tests.amount import amount
-from tests.conftest import Launcher, Running, is_ready
+from tests.conftest import Launcher, Running, is_ready, predictors
 from tests.malformed import Malformed, inputs
 from tests.malformed.costly import COSTLY
 from tests.worker.conftest import children
@@ -122,7 +122,7 @@ def predictor_of(running: Running) -> int:
         for pid in children(running.process.pid)
         if b"infer.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
     )
-    (predictor,) = children(worker)
+    (predictor,) = predictors(worker)
     return predictor
 
 

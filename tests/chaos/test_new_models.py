@@ -102,9 +102,7 @@ def test_a_new_bundle_takes_over_without_a_request_lost_and_a_bad_one_does_not(
     for answer in load.answers:
         label, version = answer.body["label"], answer.body["version"]
         assert label.endswith(f"-{version}") if version != old else "-" not in label
-    seconds_until(
-        lambda: len(of_kind(running, "predictor_process")) == PREDICTORS, 10, "the old ones' end"
-    )
+    seconds_until(lambda: len(of_kind(running, "predictor")) == PREDICTORS, 10, "the old ones' end")
 
     last = f"new{len(took) - 1}"
     for bad, why in ((cut_short, "inference.pdiparams"), (no_network, "cannot be used")):
@@ -115,7 +113,7 @@ def test_a_new_bundle_takes_over_without_a_request_lost_and_a_bad_one_does_not(
         assert f"{params}/emotion" in served(running)["refused"]
         assert readiness(running.url)["status"] == 200
         # Who is started now still gets what the others have, not what stands on the disk.
-        for pid in of_kind(running, "predictor_process"):
+        for pid in of_kind(running, "predictor"):
             os.kill(pid, signal.SIGKILL)
         seconds_until(lambda: readiness(running.url)["status"] != 200, 5, "the loss")
         seconds_until(

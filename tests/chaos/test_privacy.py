@@ -224,9 +224,7 @@ def test_a_crash_over_an_image_leaves_none_of_it(confined: Confined) -> None:
         core = re.search(r"Max core file size +(\d+) +(\d+)", limits)
         assert core and int(core[1]) <= 1 and int(core[2]) <= 1, limits
     predictor = next(
-        pid
-        for pid in confined.tree
-        if b"predictor_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        pid for pid in confined.tree if Path(f"/proc/{pid}/comm").read_text().strip() == "predictor"
     )
     folders = [confined.temporary, PROJECT, Path(f"/proc/{predictor}/cwd").resolve()]
     before = {path for folder in folders for path in folder.iterdir()}

@@ -111,7 +111,7 @@ def measure(running: Running) -> dict[str, tuple[float, int]]:
     """Resident MB and open files of every process that serves."""
     processes = {"worker": of_kind(running, "infer.py")[0]}
     processes["gateway"] = of_kind(running, "gunicorn")[-1]
-    for number, pid in enumerate(sorted(of_kind(running, "predictor_process"))):
+    for number, pid in enumerate(sorted(of_kind(running, "predictor"))):
         processes[f"predictor {number}"] = pid
     return {
         name: (resident_mb(pid), len(os.listdir(f"/proc/{pid}/fd")))
@@ -130,7 +130,7 @@ def test_nothing_grows(
         time.sleep(3)
     outcomes: Counter[str] = Counter()
     samples = []
-    pids = set(of_kind(running, "predictor_process"))
+    pids = set(of_kind(running, "predictor"))
     began = time.monotonic()
     with ThreadPoolExecutor(CLIENTS) as clients:
         for part in range(PARTS):
@@ -151,7 +151,7 @@ def test_nothing_grows(
     out.mkdir(exist_ok=True)
     Path(out / "soak.txt").write_text("\n".join(table) + "\n")
 
-    assert set(of_kind(running, "predictor_process")) == pids, "a predictor was replaced"
+    assert set(of_kind(running, "predictor")) == pids, "a predictor was replaced"
     # A short run has not yet seen every size and every thread by its first tenth.
     settled = 0 if REQUESTS >= LONG else PARTS // 2
     growth = 1.05 if REQUESTS >= LONG else 1.10

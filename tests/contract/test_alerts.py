@@ -20,8 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service import protocol
 from service.protocol import ErrorReply
-from tests.conftest import PROJECT, Launcher, Running
-from tests.worker.conftest import children
+from tests.conftest import PROJECT, Launcher, Running, predictors
 
 PICTURE = (PROJECT / "web" / "example.jpg").read_bytes()
 TOLD = re.findall(r"^\| `(hyojo_[^`]+)` \|", (PROJECT / "docs" / "OPERATING.md").read_text(), re.M)
@@ -72,7 +71,7 @@ class Pair:
     def predictor(self) -> int:
         """Process id of the worker's one predictor."""
         assert self.worker is not None
-        return children(self.worker.process.pid)[0]
+        return predictors(self.worker.process.pid)[0]
 
 
 def started(launch: Launcher, **settings: object) -> Pair:
@@ -124,13 +123,13 @@ def test_a_lost_predictor(both: Pair) -> None:
 
 def test_more_than_it_can_do(launch: Launcher) -> None:
     """Its predictors stand still whenever they come, and more is asked than may wait."""
-    both = started(launch, queue_size=2, deadline_s=2)
+    both = started(launch, queue_size=2, deadline_s=2, predictor_stuck_s=60)
     assert both.worker is not None
     over, parent = threading.Event(), both.worker.process.pid
 
     def freeze() -> None:
         while not over.wait(0.05):
-            for pid in children(parent):
+            for pid in predictors(parent):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGSTOP)
 

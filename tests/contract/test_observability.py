@@ -11,7 +11,7 @@ import requests
 from PIL import Image, PngImagePlugin
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import Launcher, is_ready
+from tests.conftest import Launcher, is_ready, predictors
 from tests.contract.conftest import Api, without_times
 from tests.worker.conftest import children
 
@@ -96,7 +96,7 @@ def test_every_line_is_json_and_a_requests_line_has_its_sizes_and_times(
         bad = api("POST", "/classify", data=b"no image", headers=headers)
         api("GET", "/nothing", headers={"X-Request-Id": "nothing"})
         worker, _ = children(service.process.pid)
-        os.kill(children(worker)[0], signal.SIGKILL)
+        os.kill(predictors(worker)[0], signal.SIGKILL)
         service.wait_for(lambda: "predictor lost" in service.log, "the loss in the log")
     assert service.stop() == 0
     lines = [json.loads(line) for line in service.log.splitlines()]

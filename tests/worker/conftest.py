@@ -12,7 +12,7 @@ import zmq
 
 from service import protocol
 from service.protocol import AnyMessage, ClassifyRequest, StatusReply, StatusRequest
-from tests.conftest import Launcher, Running
+from tests.conftest import Launcher, Running, predictors
 
 
 @dataclass
@@ -56,7 +56,7 @@ class WarmWorker:
     @property
     def predictors(self) -> list[int]:
         """Process ids of its predictors."""
-        return children(self.running.process.pid)
+        return predictors(self.running.process.pid)
 
     def freeze(self) -> int:
         """Stop its one predictor in its tracks; returns the process id."""

@@ -51,7 +51,7 @@ def test_a_running_request_is_answered_before_the_end(launch: Launcher, face_jpe
     predictor = next(
         pid
         for pid in _family(running.process.pid)
-        if "predictor_process" in Path(f"/proc/{pid}/cmdline").read_text()
+        if Path(f"/proc/{pid}/comm").read_text().strip() == "predictor"
     )
     os.kill(predictor, signal.SIGSTOP)
     replies: list[dict[str, object]] = []

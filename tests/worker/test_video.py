@@ -17,6 +17,7 @@ import zmq
 
 from models.videos import Sink, Source
 from service.batch import Question
+from service.kinship import adopt_orphans
 from service.pool import Pool
 from service.video import Watch
 from tests.conftest import PROJECT
@@ -263,6 +264,7 @@ def test_a_lost_process_costs_a_second_try_and_then_these_frames_alone(
     finally:
         pool.close()
         context.term()
+        adopt_orphans(False)  # what other tests leave behind is not this process's
     assert len(results) == 90 and pool.replaced == deaths
     errors = [result.error.code for result in results if result.error]
     assert errors == (["worker_lost"] * 4 if deaths == 2 else [])

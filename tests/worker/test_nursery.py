@@ -1,0 +1,76 @@
+"""The process that predictors are forked from: who their parent is, and what its own end costs."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from service.protocol import ClassifyReply
+from tests.conftest import Launcher, predictors
+from tests.worker.conftest import WarmWorker, children, wait_until, warm
+
+
+def nursery(worker: WarmWorker) -> int:
+    """Its process id."""
+    pid = worker.running.process.pid
+    (found,) = (
+        child
+        for child in children(pid)
+        if Path(f"/proc/{child}/comm").read_text().strip() == "nursery"
+    )
+    return found
+
+
+def private_kb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def test_predictors_are_the_workers_own_children_and_share_their_libraries(
+    launch: Launcher, face_jpeg: bytes
+) -> None:
+    worker = warm(launch, predictors=2)
+    assert isinstance(worker.client.classify(face_jpeg), ClassifyReply)
+    pid = worker.running.process.pid
+    both = predictors(pid)
+    assert len(both) == 2 and not children(nursery(worker))
+    for predictor in both:
+        assert private_kb(predictor) < 130 * 1024, "a third less than without sharing"
+
+
+def test_a_lost_predictor_is_back_at_once(launch: Launcher, face_jpeg: bytes) -> None:
+    worker = warm(launch)
+    (pid,) = worker.predictors
+    began = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: worker.predictors not in ([], [pid]), "a new one")
+    wait_until(lambda: worker.client.status().predictors_ready == 1, "its warmth")
+    assert time.monotonic() - began < 4
+    assert isinstance(worker.client.classify(face_jpeg), ClassifyReply)
+
+
+def test_without_their_nursery_predictors_go_on_and_another_is_started(
+    launch: Launcher, face_jpeg: bytes
+) -> None:
+    worker = warm(launch)
+    lost, before = nursery(worker), worker.predictors
+    os.kill(lost, signal.SIGKILL)
+    assert isinstance(worker.client.classify(face_jpeg), ClassifyReply)
+    assert worker.predictors == before
+    os.kill(before[0], signal.SIGKILL)
+    wait_until(lambda: worker.predictors not in ([], before), "a new one", 30)
+    wait_until(lambda: worker.client.status().predictors_ready == 1, "its warmth", 30)
+    assert nursery(worker) != lost
+    assert isinstance(worker.client.classify(face_jpeg), ClassifyReply)
+
+
+def test_nothing_outlives_the_worker(launch: Launcher) -> None:
+    worker = warm(launch, predictors=2)
+    everyone = [nursery(worker), *worker.predictors]
+    worker.running.process.kill()
+    worker.running.process.wait()
+
+    def gone() -> bool:
+        return not any(Path(f"/proc/{pid}").exists() for pid in everyone)
+
+    wait_until(gone, "their end", 5)
