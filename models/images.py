@@ -110,6 +110,14 @@ def decode_enough(data: bytes, enough_px: int | None, max_pixels: int = MAX_PIXE
         ) from None
 
 
+def rehearse() -> None:
+    """Decode one small picture of each format: Pillow loads a format's code with its first one."""
+    for kind in FORMATS:
+        out = io.BytesIO()
+        Image.new("RGB", (32, 32)).save(out, kind)
+        decode(out.getvalue())
+
+
 def read(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode the file at `path`; see `decode`.
 

@@ -38,15 +38,16 @@ _ORPHAN_CHECK_MS = 2000
 
 
 def preload() -> None:
-    """Load the libraries and no more: what a fork may share (`service.nursery`).
+    """Load the libraries and their codecs, no more: what a fork may share (`service.nursery`).
 
     Raises:
         Exception: one cannot be loaded.
     """
-    from models import native
+    from models import images, native
     from models.predictor import Predictor  # noqa: F401
 
     native.library()
+    images.rehearse()
 
 
 def main(argv: list[str] | None = None) -> int:

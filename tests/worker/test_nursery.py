@@ -74,3 +74,9 @@ def test_nothing_outlives_the_worker(launch: Launcher) -> None:
         return not any(Path(f"/proc/{pid}").exists() for pid in everyone)
 
     wait_until(gone, "their end", 5)
+
+
+def test_it_loads_what_the_first_picture_would(worker: WarmWorker) -> None:
+    maps = Path(f"/proc/{nursery(worker)}/maps").read_text()
+    for library in ("libpaddle", "cv2", "_imaging", "webp", "tiff"):
+        assert library in maps, library
