@@ -14,17 +14,15 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from service import logs
 from service.errors import SettingsError
 from service.hangup import on_hangup
 from service.health import EVERY_ADDRESS, NotReadyError, a_key, ask_gateway
-from service.kinship import end_with_parent
+from service.kinship import PROJECT, end_with_parent, environment
 from service.limits import no_core_dumps
 from service.settings import Settings, load_settings
 
-PROJECT = Path(__file__).resolve().parent.parent
 POLL_S = 0.2
 
 
@@ -119,10 +117,9 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _start(command: list[str], *fds: int) -> "subprocess.Popen[bytes]":
-    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
     return subprocess.Popen(
         command,
-        env={**os.environ, "PYTHONPATH": path},
+        env=environment(),
         stdin=subprocess.DEVNULL,
         pass_fds=fds,
         process_group=0,  # Ctrl-C is for this process, which ends the two in order

@@ -1,8 +1,11 @@
 """Whose child a process is; and that it does not outlive its parent, whatever that died of."""
 
 import ctypes
+import os
+from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+PROJECT = Path(__file__).resolve().parent.parent
 _libc = ctypes.CDLL(None, use_errno=True)  # loaded before any fork, so that a child only calls
 
 
@@ -18,3 +21,9 @@ def adopt_orphans(yes: bool = True) -> None:
     Affects the whole process, and all that it starts.
     """
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, int(yes))
+
+
+def environment() -> dict[str, str]:
+    """For a child that runs a module of this project, whatever folder it is started in."""
+    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path}

@@ -20,9 +20,8 @@ from pathlib import Path
 
 import msgspec
 
-from service.kinship import adopt_orphans, end_with_parent
+from service.kinship import adopt_orphans, end_with_parent, environment
 
-PROJECT = Path(__file__).resolve().parent.parent
 NURSERY, PREDICTOR = "nursery", "predictor"
 """As `ps -o comm` shows them."""
 _MOST_BYTES = 64 * 1024
@@ -133,11 +132,10 @@ class Nursery:
         self.close()
         adopt_orphans()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "service.nursery", str(os.getpid()), str(theirs.fileno())],
-                env={**os.environ, "PYTHONPATH": path},
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what a library prints must not stand among the answers
                 process_group=0,  # Ctrl-C is for the parent, which ends its processes itself

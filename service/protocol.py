@@ -4,7 +4,7 @@ A message is a list of frames: the first is one of the structs below in MessageP
 bytes of the images it speaks of, as the client sent them. Nothing here is a pickle.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -246,10 +246,11 @@ Request = ClassifyRequest | StatusRequest
 Reply = ClassifyReply | ErrorReply | StatusReply
 AnyMessage = Request | Reply | Hello | Failed | Job | JobDone
 
+_Kind = TypeVar("_Kind")
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(AnyMessage)
-_request_decoder = msgspec.msgpack.Decoder(Request)
-_reply_decoder = msgspec.msgpack.Decoder(Reply)
+_decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
+_request_decoder: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+_reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 # All that decoding raises over bytes of any kind: text that is no UTF-8 and boxes in boxes in boxes
 # are not among msgspec's own errors.
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError, MemoryError)
@@ -266,11 +267,7 @@ def decode(frame: bytes) -> AnyMessage:
     Raises:
         UnreadableError: it is none of ours.
     """
-    try:
-        message: AnyMessage = _decoder.decode(frame)
-    except _UNREADABLE as error:
-        raise UnreadableError(type(error).__name__) from None
-    return message
+    return _read(_decoder, frame)
 
 
 def decode_request(frame: bytes) -> Request:
@@ -279,11 +276,7 @@ def decode_request(frame: bytes) -> Request:
     Raises:
         UnreadableError: it is nothing of the kind.
     """
-    try:
-        message: Request = _request_decoder.decode(frame)
-    except _UNREADABLE as error:
-        raise UnreadableError(type(error).__name__) from None
-    return message
+    return _read(_request_decoder, frame)
 
 
 def decode_reply(frame: bytes) -> Reply:
@@ -292,8 +285,11 @@ def decode_reply(frame: bytes) -> Reply:
     Raises:
         UnreadableError: it is nothing of the kind.
     """
+    return _read(_reply_decoder, frame)
+
+
+def _read(decoder: "msgspec.msgpack.Decoder[_Kind]", frame: bytes) -> _Kind:
     try:
-        message: Reply = _reply_decoder.decode(frame)
+        return decoder.decode(frame)
     except _UNREADABLE as error:
         raise UnreadableError(type(error).__name__) from None
-    return message

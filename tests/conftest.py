@@ -19,6 +19,14 @@ import pytest
 from service.nursery import PREDICTOR
 
 PROJECT = Path(__file__).resolve().parent.parent
+LOCKS = (
+    "requirements",
+    "tests/requirements",
+    "tests/fuzzing",
+    "docker/requirements",
+    "docker/tools",
+)
+"""Lists of requirements, each with a lock beside it."""
 START_PATIENCE_S = 60.0
 
 
@@ -95,16 +103,22 @@ class Launcher:
                 running.process.wait()
 
 
+def children(pid: int) -> list[int]:
+    """Process ids of a process's children."""
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def name_of(pid: int) -> str:
+    """A process's name, as `ps -o comm` shows it; empty once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def predictors(worker: int) -> list[int]:
     """Process ids of a worker's predictors; the nursery that bore them is none."""
-    found = []
-    for pid in Path(f"/proc/{worker}/task/{worker}/children").read_text().split():
-        try:
-            if Path(f"/proc/{pid}/comm").read_text().strip() == PREDICTOR:
-                found.append(int(pid))
-        except OSError:  # it ended meanwhile
-            continue
-    return found
+    return [pid for pid in children(worker) if name_of(pid) == PREDICTOR]
 
 
 def free_port() -> int:

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.load import different_pictures
-from tests.conftest import START_PATIENCE_S, Launcher, Running, is_ready
-from tests.worker.conftest import children
+from tests.conftest import START_PATIENCE_S, Launcher, Running, children, is_ready, name_of
 
 FIGURES: list[str] = []
 
@@ -62,10 +61,9 @@ def of_kind(running: Running, word: str) -> list[int]:
     for pid in family(running.process.pid):
         try:
             line = Path(f"/proc/{pid}/cmdline").read_text()
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
         except OSError:
             continue
-        if word in line or word == name:
+        if word in line or word == name_of(pid):
             found.append(pid)
     return found
 

@@ -16,10 +16,9 @@ import requests
 from service.errors import PROBLEMS
 from service.limits import OOM_SCORE
 from tests.amount import amount
-from tests.conftest import Launcher, Running, is_ready, predictors
+from tests.conftest import Launcher, Running, children, is_ready, predictors
 from tests.malformed import Malformed, inputs
 from tests.malformed.costly import COSTLY
-from tests.worker.conftest import children
 
 DEADLINE_S = 10.0
 """As the service has it unless told: what one input may take, here by a busy machine's clock."""

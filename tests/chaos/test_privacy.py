@@ -20,10 +20,11 @@ import pytest
 import requests
 from PIL import Image, PngImagePlugin
 
-from tests.conftest import PROJECT, Launcher, Running, is_ready
+from service.nursery import PREDICTOR
+from tests.conftest import PROJECT, Launcher, Running, children, is_ready, name_of
 from tests.malformed.whole import chunk, png, whole
 from tests.pictures import gradient, saved
-from tests.worker.conftest import children, wait_until
+from tests.worker.conftest import wait_until
 
 MARKER = "s3cretAuntMarker"
 LARGEST_FILE = 256 * 1024
@@ -223,9 +224,7 @@ def test_a_crash_over_an_image_leaves_none_of_it(confined: Confined) -> None:
         limits = Path(f"/proc/{pid}/limits").read_text()
         core = re.search(r"Max core file size +(\d+) +(\d+)", limits)
         assert core and int(core[1]) <= 1 and int(core[2]) <= 1, limits
-    predictor = next(
-        pid for pid in confined.tree if Path(f"/proc/{pid}/comm").read_text().strip() == "predictor"
-    )
+    predictor = next(pid for pid in confined.tree if name_of(pid) == PREDICTOR)
     folders = [confined.temporary, PROJECT, Path(f"/proc/{predictor}/cwd").resolve()]
     before = {path for folder in folders for path in folder.iterdir()}
     sent = images_sent(confined.running.url)

@@ -1,7 +1,10 @@
 """Pictures good and bad, and a client that speaks to the shared service."""
 
 import io
+import json
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +13,8 @@ from typing import Any
 import pytest
 import requests
 from PIL import Image
+
+from tests.conftest import PROJECT
 
 
 @dataclass
@@ -91,3 +96,16 @@ def saved(face_jpeg: bytes) -> Callable[..., bytes]:
         return out.getvalue()
 
     return save
+
+
+def imported_by_gateway(*modules: str) -> list[str]:
+    """Which of some modules a process has imported once it has made the gateway's application."""
+    code = (
+        "import json, sys; from service.gateway import create_app; create_app();"
+        f"print(json.dumps([name for name in {modules!r} if name in sys.modules]))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    found: list[str] = json.loads(run.stdout)
+    return found

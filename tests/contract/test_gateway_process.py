@@ -3,16 +3,14 @@
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
 import requests
 
-from tests.conftest import PROJECT, Launcher, Running, free_port, is_ready
-from tests.contract.conftest import Api, assert_problem
+from tests.conftest import Launcher, Running, children, free_port, is_ready
+from tests.contract.conftest import Api, assert_problem, imported_by_gateway
 
 GATEWAY = ("-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.gateway:create_app()")
 
@@ -41,20 +39,8 @@ def resident_mb(pid: int) -> float:
     return int(found[1]) / 1024
 
 
-def children(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children") as listed:
-        return [int(child) for child in listed.read().split()]
-
-
 def test_it_never_imports_what_knows_pixels() -> None:
-    code = (
-        "import sys; from service.gateway import create_app; create_app();"
-        "print([m for m in ('paddle', 'cv2', 'numpy', 'PIL', 'models') if m in sys.modules])"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip() == "[]"
+    assert imported_by_gateway("paddle", "cv2", "numpy", "PIL", "models") == []
 
 
 def test_it_stays_small_under_requests(launch: Launcher) -> None:

@@ -11,9 +11,8 @@ import requests
 from PIL import Image, PngImagePlugin
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import Launcher, is_ready, predictors
+from tests.conftest import Launcher, children, is_ready, predictors
 from tests.contract.conftest import Api, without_times
-from tests.worker.conftest import children
 
 STAGES = ["queue", "decode", "detect", "classify", "total"]
 

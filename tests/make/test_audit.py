@@ -12,15 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.conftest import LOCKS
 from tests.make.test_make import PROJECT, run, up_to_date
 
-LISTS = (
-    "requirements",
-    "tests/requirements",
-    "tests/fuzzing",
-    "docker/requirements",
-    "docker/tools",
-)
 HOLE = {
     "id": "PYSEC-2030-1",
     "summary": "made up for this test",
@@ -87,7 +81,7 @@ class TestAudit:
         assert status == 0, said
         locked = {
             pin
-            for name in LISTS
+            for name in LOCKS
             for pin in re.findall(
                 r"^([A-Za-z0-9._-]+==[^ ]+)", (PROJECT / f"{name}.lock").read_text(), re.M
             )

@@ -5,15 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT
+from tests.conftest import LOCKS, PROJECT
 
-LISTS = (
-    "requirements",
-    "tests/requirements",
-    "tests/fuzzing",
-    "docker/requirements",
-    "docker/tools",
-)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)", re.M)
 _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}\b")
 
@@ -45,7 +38,7 @@ def entries(name: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_holds_what_its_list_asks_for_and_nothing_that_it_no_longer_does(name: str) -> None:
     wanted, locked = asked(name), entries(name)
     assert set(wanted) <= set(locked)
@@ -56,7 +49,7 @@ def test_a_lock_holds_what_its_list_asks_for_and_nothing_that_it_no_longer_does(
     assert direct == set(wanted), "run make lock"
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", LOCKS)
 def test_every_file_is_known_by_its_hash_and_no_host_is_named(name: str) -> None:
     for package, (_, part) in entries(name).items():
         assert _HASH.search(part), f"{package} in {name}.lock has no hash"

@@ -65,11 +65,6 @@ class WarmWorker:
         return pid
 
 
-def children(pid: int) -> list[int]:
-    """Process ids of a process's children."""
-    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def wait_until(condition: object, what: str, seconds: float = 15) -> None:
     """Wait until `condition()` holds."""
     end = time.monotonic() + seconds

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from service.protocol import ClassifyReply, ClassifyRequest, ErrorReply
-from tests.conftest import Launcher
-from tests.worker.conftest import Client, WarmWorker, children, wait_until, warm
+from tests.conftest import Launcher, children
+from tests.worker.conftest import Client, WarmWorker, wait_until, warm
 
 
 def _is_good(worker: WarmWorker, image: bytes) -> bool:

@@ -5,19 +5,16 @@ import signal
 import time
 from pathlib import Path
 
+from service.nursery import NURSERY
 from service.protocol import ClassifyReply
-from tests.conftest import Launcher, predictors
-from tests.worker.conftest import WarmWorker, children, wait_until, warm
+from tests.conftest import Launcher, children, name_of, predictors
+from tests.worker.conftest import WarmWorker, wait_until, warm
 
 
 def nursery(worker: WarmWorker) -> int:
     """Its process id."""
     pid = worker.running.process.pid
-    (found,) = (
-        child
-        for child in children(pid)
-        if Path(f"/proc/{child}/comm").read_text().strip() == "nursery"
-    )
+    (found,) = (child for child in children(pid) if name_of(child) == NURSERY)
     return found
 
 

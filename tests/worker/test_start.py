@@ -10,8 +10,8 @@ import pytest
 
 from service import keys
 from service.protocol import ErrorReply
-from tests.conftest import PROJECT, Launcher, Running
-from tests.worker.conftest import Client, children, warm
+from tests.conftest import PROJECT, Launcher, Running, children
+from tests.worker.conftest import Client, warm
 
 BUNDLE = PROJECT / "params" / "emotion"
 

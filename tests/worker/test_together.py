@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Launcher, Running, is_ready
-from tests.worker.conftest import children, wait_until
+from service.nursery import PREDICTOR
+from tests.conftest import Launcher, Running, children, is_ready, name_of
+from tests.worker.conftest import wait_until
 
 
 def _start(launch: Launcher, **settings: object) -> Running:
@@ -48,11 +49,7 @@ def test_a_signal_ends_both_with_0_and_leaves_nothing(launch: Launcher, number: 
 
 def test_a_running_request_is_answered_before_the_end(launch: Launcher, face_jpeg: bytes) -> None:
     running = _start(launch, predictor_stuck_s=60)
-    predictor = next(
-        pid
-        for pid in _family(running.process.pid)
-        if Path(f"/proc/{pid}/comm").read_text().strip() == "predictor"
-    )
+    predictor = next(pid for pid in _family(running.process.pid) if name_of(pid) == PREDICTOR)
     os.kill(predictor, signal.SIGSTOP)
     replies: list[dict[str, object]] = []
     asking = threading.Thread(target=lambda: replies.append(_classify(running.url, face_jpeg)))
