@@ -9,10 +9,14 @@ import msgspec
 from models import bundle
 from models.bundle import Manifest
 from models.errors import BundleError
-from service.protocol import ModelInfo
+from service.protocol import Kind, ModelInfo
 from service.shelf import Shelf
 
 SERVED_TASK = "classification"
+EXPRESSIONS = frozenset(("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"))
+SMILE = frozenset(("not smiling", "smiling"))
+THINGS = "imagenet"
+"""The family of models that name things in a picture."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def _found(params: Path, default: str) -> list[str]:
 def _info(name: str, manifest: Manifest) -> ModelInfo:
     return ModelInfo(
         name=name,
+        kind=_kind(name, manifest),
         version=manifest.version,
         task=manifest.task,
         labels=list(manifest.labels),
@@ -110,3 +115,12 @@ def _info(name: str, manifest: Manifest) -> ModelInfo:
         protocol=manifest.protocol,
         metrics=manifest.metrics,
     )
+
+
+def _kind(name: str, manifest: Manifest) -> Kind:
+    labels = set(manifest.labels)
+    if name.partition(":")[0] == THINGS:
+        return "things"
+    if labels == SMILE:
+        return "smile"
+    return "expression" if labels <= EXPRESSIONS and manifest.faces.wanted else "own"

@@ -4,11 +4,13 @@ from collections import Counter, deque
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
+import msgspec
 import zmq
 
 from service.catalog import Catalog
 from service.pending import Waiting
 from service.pool import Event, Pool
+from service.protocol import ModelInfo, State
 from service.renewal import Renewal
 
 
@@ -35,6 +37,15 @@ class Crew:
     def complete(self) -> bool:
         """Whether all of its predictors are warm."""
         return self.pool.ready == self.pool.size
+
+    @property
+    def models(self) -> list[ModelInfo]:
+        """Every model there is, each with its state."""
+        held: State = "warm" if self.pool.ready else "loading"
+        return [
+            msgspec.structs.replace(info, state=held) if name in self.catalog.folders else info
+            for name, info in self.catalog.models.items()
+        ]
 
     @property
     def why_not_ready(self) -> str:

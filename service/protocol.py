@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 FacesMode = Literal["auto", "all", "largest", "whole"]
+Kind = Literal["expression", "smile", "things", "own"]
+State = Literal["warm", "loading", "asleep"]
 Id = Annotated[str, msgspec.Meta(max_length=128)]
 Name = Annotated[str, msgspec.Meta(max_length=256)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -155,11 +157,16 @@ class ModelInfo(msgspec.Struct, frozen=True):
     """A model as GET /models shows it; `error` says why it cannot be served, if it cannot.
 
     Attributes:
+        kind: what it tells of a picture: the expression or the smile on each face, what things are
+            in it, or classes of one's own.
+        state: `warm`, it answers at once; `loading`; or `asleep`, nobody holds it now.
         explains: it can tell which part of a face decided.
         refused: why a newer bundle did not take its place when the models were read again, if so.
     """
 
     name: str
+    kind: Kind = "own"
+    state: State = "asleep"
     version: str = ""
     task: str = "classification"
     labels: list[str] = []

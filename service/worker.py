@@ -303,7 +303,7 @@ class Worker:
             id=request_id,
             ready=not reason,
             reason=reason,
-            models=list(crew.catalog.models.values()),
+            models=crew.models,
             default_model=crew.catalog.default,
             predictors_ready=crew.pool.ready,
             predictors=crew.pool.size,

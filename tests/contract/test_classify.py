@@ -167,6 +167,7 @@ def test_models_lists_what_can_be_asked(api: Api) -> None:
     (emotion,) = [model for model in answer["models"] if model["name"] == "emotion"]
     assert set(emotion["labels"]) == LABELS and emotion["faces"] is True
     assert emotion["error"] is None
+    assert (emotion["kind"], emotion["state"]) == ("expression", "warm")
 
 
 def test_answers_are_compact_json(api: Api, face_jpeg: bytes) -> None:
