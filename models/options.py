@@ -88,8 +88,9 @@ def arguments(description: str) -> argparse.ArgumentParser:
         "--freeze",
         metavar="none|all|N",
         help="none trains everything, all only the head, N the head and the last N "
-        "stages (default: with --init all, or 7 where the bundle knows the same labels and the "
-        "images are few, or with --with; without it none)",
+        "stages (default: with --init all; 7 of a bundle of faces where it knows the same labels "
+        "and the images are few, or other labels and the images are 2000 to 9999, or with "
+        "--with; without --init none)",
     )
     net.add_argument(
         "--head",
@@ -129,8 +130,8 @@ def arguments(description: str) -> argparse.ArgumentParser:
     steps.add_argument(
         "--epochs",
         type=int,
-        help="at most this many (default: 30, or 15 where stages learn on from a bundle of the "
-        "same labels)",
+        help="at most this many (default: 30; where the last stages of a bundle of faces learn "
+        "on 15 for the labels it knows, 12 for others)",
     )
     steps.add_argument(
         "--fixed",
@@ -182,14 +183,15 @@ def arguments(description: str) -> argparse.ArgumentParser:
         type=float,
         metavar="DECAY",
         help="keep a running average of the weights with this decay, 0.998 say, instead of the "
-        "weights themselves; 0 averages nothing (default: 0, or 0.98 where stages learn on from "
-        "a bundle of the same labels)",
+        "weights themselves; 0 averages nothing (default: 0; where the last stages of a bundle "
+        "of faces learn on 0.98 for the labels it knows, 0.99 for others)",
     )
     steps.add_argument(
         "--copies",
         type=int,
         help="jittered copies of each crop that frozen stages see, beside the crop itself "
-        "(default: 8, 16 where stages learn on, or 1 from 2000 images on)",
+        "(default: 8, or 1 from 2000 images on; where the last stages of a bundle of faces learn "
+        "on 16 for the labels it knows, 6 for others)",
     )
     steps.add_argument(
         "--patience",

@@ -17,10 +17,35 @@ from models.training import Recipe
 FACE_LAYOUTS = ("jaffe", "fer2013", "genki4k")
 _REFIT_BELOW = 2000  # images; with fewer, the validation part is too dear to leave out of the end
 _EPOCHS = 30
-# Of stages that learn on from a bundle of the same labels: see docs/TRAINING.md.
-_OPEN_STAGES, _TUNED_EPOCHS, _TUNED_AVERAGE, _TUNED_COPIES = 7, 15, 0.98, 16
 _DROPOUT = 0.3  # of the pooled features, where stages before them are trained
 MANY_IMAGES, MANY_COPIES, FEW_COPIES = 2000, 8, 1
+TOO_MANY_IMAGES = 10_000  # for stages to learn on unasked: it takes hours on two cores
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the last stages of a bundle of faces learn on; figures in docs/TRAINING.md.
+
+    Attributes:
+        stages: how many stay open.
+        epochs: at most.
+        average: decay of the running average of the weights.
+        copies: jittered ones that the closed stages see of each crop.
+        settled: train for exactly `epochs`.
+    """
+
+    stages: int
+    epochs: int
+    average: float
+    copies: int
+    settled: bool
+
+
+SAME_LABELS = Tuning(7, 15, 0.98, 16, settled=True)
+"""The bundle knows the very labels: a few images of other people move what it knows a little. The
+epoch that is best for one or two inner subjects says little about others."""
+NEW_LABELS = Tuning(7, 12, 0.99, 6, settled=False)
+"""Many images of labels that it does not know."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +115,7 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
     spec = _network(wishes, init, faces, images)
     taken = _input(wishes, spec, init)
     tuned = _tuned(wishes, init, labels, images)
-    wishes = replace(wishes, freeze=str(_OPEN_STAGES)) if tuned else wishes
+    wishes = replace(wishes, freeze=str(tuned.stages)) if tuned else wishes
     trainable = _trainable(wishes, init, spec)
     _check_numbers(wishes)
     head = wishes.head or ("lda" if trainable == 0 else "softmax")
@@ -103,7 +128,7 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
             "--distil 2, and --head softmax or --freeze N where only a head would be fitted."
         )
     schedule = Schedule(
-        epochs=wishes.epochs or (_TUNED_EPOCHS if tuned else _EPOCHS),
+        epochs=wishes.epochs or (tuned.epochs if tuned else _EPOCHS),
         batch_size=wishes.batch_size,
         lr=wishes.lr or _rate(init, trainable),
         optimizer=wishes.optimizer,
@@ -111,7 +136,7 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
         label_smoothing=wishes.label_smoothing,
         patience=wishes.patience,
         seed=wishes.seed,
-        average=_given(wishes.average, _TUNED_AVERAGE if tuned else 0.0),
+        average=_given(wishes.average, tuned.average if tuned else 0.0),
         mixup=wishes.mixup,
     )
     prior = _prior(wishes, init, labels, taken, cut) if head == "lda" else None
@@ -124,21 +149,25 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
         )
     return Recipe(
         spec, taken, init, trainable, head, copies, refit, schedule, prior, wishes.share,
-        wishes.fixed or tuned, wishes.distil,
+        wishes.fixed or (tuned is not None and tuned.settled), wishes.distil,
     ), cut  # fmt: skip
 
 
-def _tuned(wishes: Wishes, init: Bundle | None, labels: tuple[str, ...], images: int) -> bool:
-    """Whether the last stages of the starting bundle learn on.
-
-    They do, unless told otherwise, where the bundle knows the very labels: a few images of other
-    people then move what it knows a little. How long is settled, since the epoch that is best for
-    one or two inner subjects says little about others.
-    """
+def _tuned(
+    wishes: Wishes, init: Bundle | None, labels: tuple[str, ...], images: int
+) -> Tuning | None:
+    """How the last stages of the starting bundle learn on; None where they stay as they are, or
+    where the person said what to do."""
     if init is None or wishes.freeze is not None or wishes.head is not None:
-        return False
-    knows = init.manifest.labels == labels and init.manifest.network["name"] == "mobilenet_face"
-    return wishes.company is not None or (knows and images < MANY_IMAGES)
+        return None
+    if wishes.company is not None:
+        return SAME_LABELS
+    given = init.manifest
+    if given.network["name"] != "mobilenet_face" or not given.faces.wanted:
+        return None
+    if given.labels == labels:
+        return SAME_LABELS if images < MANY_IMAGES else None
+    return NEW_LABELS if MANY_IMAGES <= images < TOO_MANY_IMAGES else None
 
 
 def refit_pays(images: int, recipe_frozen: bool) -> bool:
@@ -240,12 +269,12 @@ def _given(wish: float | None, usual: float) -> float:
     return usual if wish is None else wish
 
 
-def _copies(wishes: Wishes, images: int, tuned: bool) -> int:
+def _copies(wishes: Wishes, images: int, tuned: Tuning | None) -> int:
     """Few images are shown often; many are varied enough, and each copy costs a pass."""
     if wishes.copies is not None:
         return wishes.copies
     if tuned:
-        return _TUNED_COPIES
+        return tuned.copies
     return FEW_COPIES if images >= MANY_IMAGES else MANY_COPIES
 
 

@@ -43,6 +43,15 @@ def test_a_bundle_of_the_same_labels_learns_on_for_a_settled_time() -> None:
     assert recipes.recipe(together, True, EXPRESSIONS, 20_000)[0].trainable == 7
 
 
+def test_many_faces_of_other_labels_move_the_last_stages() -> None:
+    chosen, _ = settled(images=3200)
+    assert (chosen.trainable, chosen.head, chosen.fixed) == (7, "softmax", False)
+    assert (chosen.schedule.epochs, chosen.schedule.average, chosen.copies) == (12, 0.99, 6)
+    assert settled(images=3200, freeze="all")[0].head == "lda"
+    assert settled(images=1999)[0].trainable == 0
+    assert settled(images=10_000)[0].trainable == 0  # hours, if nobody asked for them
+
+
 def test_without_the_face_bundle_faces_start_from_nothing(tmp_path: Path) -> None:
     chosen, _ = settled(face_bundle=tmp_path / "none")
     assert (chosen.init, chosen.network.name, chosen.trainable) == (None, "gabor", 0)
