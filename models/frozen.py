@@ -20,6 +20,7 @@ from models.export import ExportError
 from models.framework import paddle
 from models.inputs import FeatureInputs, ImageInputs, MapInputs
 from models.networks import Classifier
+from models.units import ends_clipped
 
 nn: Any = paddle.nn
 _BATCH = 8  # images a call: the fastest on one core
@@ -109,7 +110,7 @@ def maps(
         file: where the maps are, or go; whole, or not there at all.
         tick: called with the number of crops done.
     """
-    step = _CLIP / 255 if _clipped(network.stages()[stages - 1]) else 0.0
+    step = _CLIP / 255 if ends_clipped(network.stages()[stages - 1]) else 0.0
     if not file.exists():
         _write_maps(_engine(network, stages, work.images), step, work, file, tick)
     return MapInputs(np.load(file, mmap_mode="r"), step or 1.0)
@@ -139,13 +140,6 @@ def _write_maps(
 def in_turn(network: Classifier) -> bool:
     """Whether the trunk is nothing but its stages, one after the other."""
     return isinstance(getattr(network.trunk, "stages", None), nn.LayerList)
-
-
-def _clipped(stage: Any) -> bool:
-    """Whether the stage's last rectifier, and so what it gives, ends at 6."""
-    kinds = (nn.ReLU, nn.ReLU6)
-    rectifiers = [layer for layer in stage.sublayers(include_self=True) if isinstance(layer, kinds)]
-    return bool(rectifiers) and isinstance(rectifiers[-1], nn.ReLU6)
 
 
 def _engine(

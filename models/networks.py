@@ -1,8 +1,7 @@
 """Networks by name: what can be trained, how it is cut into stages, and how it starts.
 
 Every network is a `Classifier`: a trunk of stages, a pooling that may keep some of the place, and a
-linear head. Three trunks are our own (`face_cnn`, `gabor`, `mobilenet_face`); the others are
-PaddleClas's.
+linear head. `OWN` lists the trunks that are ours; the others are PaddleClas's.
 """
 
 import difflib
@@ -15,6 +14,8 @@ import numpy as np
 from models.errors import UsageError
 from models.framework import paddle
 from models.gabor import Gabor
+from models.inverted import EfficientNetLite0, MobileNetV2
+from models.units import Unit
 
 nn: Any = paddle.nn
 
@@ -65,41 +66,8 @@ class Advice:
 _FACE_CNN = Advice(96, "gray", (127.5,), (1 / 64.0,))
 _GABOR = Advice(96, "gray", (127.5,), (1 / 64.0,))
 _MOBILENET_FACE = Advice(128, "bgr", (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
-
-
-class _Unit(nn.Layer):  # type: ignore[misc]
-    """Convolution, batch norm and a rectifier (ReLU6 where the weights were made with it)."""
-
-    def __init__(
-        self,
-        wide_in: int,
-        wide_out: int,
-        kernel: int = 3,
-        stride: int = 1,
-        groups: int = 1,
-        clip: bool = False,
-    ) -> None:
-        super().__init__()
-        self.conv = nn.Conv2D(
-            wide_in, wide_out, kernel, stride, "SAME", groups=groups, bias_attr=False
-        )
-        self.norm = nn.BatchNorm2D(wide_out)
-        self.rectify = nn.ReLU6() if clip else nn.ReLU()
-
-    def fold(self) -> None:
-        """Work the batch norm into the convolution: one operator less, the same answer."""
-        old, norm = self.conv, self.norm
-        factor = norm.weight.numpy() / np.sqrt(norm._variance.numpy() + norm._epsilon)
-        self.conv = nn.Conv2D(
-            old._in_channels, old._out_channels, old._kernel_size, old._stride, "SAME",
-            groups=old._groups,
-        )  # fmt: skip
-        self.conv.weight.set_value(old.weight.numpy() * factor.reshape(-1, 1, 1, 1))
-        self.conv.bias.set_value(norm.bias.numpy() - norm._mean.numpy() * factor)
-        self.norm = nn.Identity()
-
-    def forward(self, x: Any) -> Any:
-        return self.rectify(self.norm(self.conv(x)))
+_MOBILENET_V2 = Advice(224, "rgb", (123.675, 116.28, 103.53), (1 / 58.395, 1 / 57.12, 1 / 57.375))
+_EFFICIENTNET_LITE0 = Advice(224, "rgb", (127.0,) * 3, (1 / 128,) * 3)
 
 
 class FaceCnn(nn.Layer):  # type: ignore[misc]
@@ -114,10 +82,10 @@ class FaceCnn(nn.Layer):  # type: ignore[misc]
         w = width
         self.stages = nn.LayerList(
             [
-                nn.Sequential(_Unit(channels, w, stride=2)),
-                nn.Sequential(_Unit(w, 2 * w, stride=2), _Unit(2 * w, 2 * w)),
-                nn.Sequential(_Unit(2 * w, 4 * w, stride=2), _Unit(4 * w, 4 * w)),
-                nn.Sequential(_Unit(4 * w, 8 * w, stride=2), _Unit(8 * w, 8 * w)),
+                nn.Sequential(Unit(channels, w, stride=2)),
+                nn.Sequential(Unit(w, 2 * w, stride=2), Unit(2 * w, 2 * w)),
+                nn.Sequential(Unit(2 * w, 4 * w, stride=2), Unit(4 * w, 4 * w)),
+                nn.Sequential(Unit(4 * w, 8 * w, stride=2), Unit(8 * w, 8 * w)),
             ]
         )
         self.width = 8 * w
@@ -145,10 +113,10 @@ class MobileNetFace(nn.Layer):  # type: ignore[misc]
 
     def __init__(self, channels: int = 3, pairs: int = 11) -> None:
         super().__init__()
-        stages = [_Unit(channels, 32, stride=2, clip=True)]
+        stages = [Unit(channels, 32, stride=2, clip=True)]
         for wide_in, wide_out, stride in _PAIRS[:pairs]:
-            depthwise = _Unit(wide_in, wide_in, 3, stride, groups=wide_in, clip=True)
-            stages.append(nn.Sequential(depthwise, _Unit(wide_in, wide_out, 1, clip=True)))
+            depthwise = Unit(wide_in, wide_in, 3, stride, groups=wide_in, clip=True)
+            stages.append(nn.Sequential(depthwise, Unit(wide_in, wide_out, 1, clip=True)))
         self.stages = nn.LayerList(stages)
         self.width = _PAIRS[pairs - 1][1]
 
@@ -162,6 +130,8 @@ OWN: dict[str, tuple[Callable[..., Any], Advice]] = {
     "face_cnn": (FaceCnn, _FACE_CNN),
     "gabor": (Gabor, _GABOR),
     "mobilenet_face": (MobileNetFace, _MOBILENET_FACE),
+    "mobilenet_v2": (MobileNetV2, _MOBILENET_V2),
+    "efficientnet_lite0": (EfficientNetLite0, _EFFICIENTNET_LITE0),
 }
 
 DESIGNED = frozenset({"gabor"})  # their trunk's weights are formulas: fresh, it sees already
@@ -279,7 +249,7 @@ def build(spec: NetworkSpec, classes: int, channels: int, size: int) -> Classifi
 def fold_batch_norm(network: Any) -> None:
     """Fold the batch norms of our own networks; PaddleClas's are left to Paddle Inference."""
     for layer in network.sublayers():
-        if isinstance(layer, _Unit):
+        if isinstance(layer, Unit):
             layer.fold()
 
 

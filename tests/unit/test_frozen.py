@@ -75,6 +75,24 @@ def test_maps_and_tail_together_are_the_network(
     assert {id(p) for p in tail.parameters()} < {id(p) for p in network.parameters()}
 
 
+@pytest.mark.parametrize("closed", [1, 3, 19])
+def test_a_stage_without_a_last_rectifier_keeps_what_is_below_nought(
+    images: ImageInputs, closed: int, tmp_path: Path
+) -> None:
+    network = build(NetworkSpec("mobilenet_v2"), 3, 3, SIZE)
+    network.eval()
+    maps = frozen.maps(network, closed, work(images), tmp_path / "maps.npy", lambda count: None)
+    every = np.arange(11)
+    x = paddle.to_tensor(images.plain(every))
+    with paddle.no_grad():
+        for stage in network.stages()[:closed]:
+            x = stage(x)
+    wanted = x.numpy()
+    assert maps.values.dtype == (np.float16 if closed == 3 else np.uint8)
+    assert (wanted.min() < 0) == (closed == 3)
+    assert np.abs(maps.plain(every) - wanted).max() <= max(0.013, 1e-3 * np.abs(wanted).max())
+
+
 def test_an_engine_that_errs_is_told_before_anything_is_trained(
     images: ImageInputs, network: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,11 @@ from models.errors import UsageError
 from models.framework import paddle
 from models.networks import NetworkSpec, build
 
-OWN = [("face_cnn", 1, 96), ("face_cnn", 3, 40), ("gabor", 1, 96), ("mobilenet_face", 3, 64)]
+OWN = [
+    ("face_cnn", 1, 96), ("face_cnn", 3, 40), ("gabor", 1, 96), ("mobilenet_face", 3, 64),
+    ("mobilenet_v2", 3, 64), ("mobilenet_v2", 1, 33), ("efficientnet_lite0", 3, 64),
+]  # fmt: skip
+NORMED = [("face_cnn", 1), ("mobilenet_face", 3), ("mobilenet_v2", 3), ("efficientnet_lite0", 3)]
 PADDLECLAS = [
     ("PPLCNet_x1_0", 64), ("MobileNetV3_small_x1_0", 64), ("ResNet18", 32), ("ResNet50", 32),
     ("InceptionV3", 75), ("DenseNet121", 32), ("EfficientNetB0", 32), ("ShuffleNetV2_x1_0", 32),
@@ -121,7 +125,7 @@ def test_pooling_two_by_one_keeps_top_and_bottom_apart() -> None:
     assert change[:width].sum() > 0 and change[width:].sum() > 0
 
 
-@pytest.mark.parametrize(("name", "channels"), [("face_cnn", 1), ("mobilenet_face", 3)])
+@pytest.mark.parametrize(("name", "channels"), NORMED)
 def test_folding_batch_norm_changes_no_answer(name: str, channels: int) -> None:
     network = build(NetworkSpec(name), 4, channels, 64)
     network.train()
@@ -132,6 +136,22 @@ def test_folding_batch_norm_changes_no_answer(name: str, channels: int) -> None:
     norms = [x for x in network.sublayers() if isinstance(x, paddle.nn.BatchNorm2D)]
     assert not norms
     assert np.allclose(answer(network, x), before, atol=1e-4)
+
+
+def test_mobilenet_v2_is_paddles_own_tensor_by_tensor() -> None:
+    """Paddle's has the layout of torchvision's: what is published for one fits the other."""
+    with paddle.utils.unique_name.guard():
+        theirs = paddle.vision.models.mobilenet_v2(num_classes=5)
+    paddle.seed(1)
+    theirs.train()
+    theirs(picture(3, 64, 4) / 60)  # so that the statistics are not the identity
+    ours = build(NetworkSpec("mobilenet_v2"), 5, 3, 64)
+    values = [value.numpy() for value in theirs.state_dict().values()]
+    assert len(values) == 262
+    for name, value in zip(ours.state_dict(), values, strict=True):
+        ours.state_dict()[name].set_value(value)
+    x = picture(3, 64) / 60
+    assert np.allclose(answer(ours, x), answer(theirs, x), atol=1e-5)
 
 
 def test_calibration_changes_no_answer_but_readies_batch_norm_for_training() -> None:
