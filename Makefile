@@ -24,7 +24,7 @@ serve: $(VENV)/.installed ## Serve in the foreground until Ctrl-C
 
 test: $(VENV)/.installed-test ## Run every test, style and types among them; ARGS go to pytest
 	@.ci/packages chromium fonts-dejavu-core || [ -z "$$CI" ]
-	@$(BIN)/python -m pytest $(ARGS)
+	@.ci/test $(ARGS)
 
 soak: $(VENV)/.installed-fuzzing ## Try to break it for long: faults, bad input and the figures of training, in full amounts
 	@HYOJO_TEST_SOAK=1 $(BIN)/python -m pytest tests/chaos tests/contract tests/readme tests/container/test_hardships.py $(ARGS)
