@@ -79,7 +79,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     install(app, metrics, limits)
     fetch = _fetch(settings, limits)
-    spec = add_service(app, client, metrics, limits, settings.deadline_s, fetch)
+    spec = add_service(app, client, metrics, limits, settings.deadline_s, fetch, settings.url_input)
     pages = Pages(PROJECT / "web")
     add_pages(app, pages, spec, settings.max_images, keyed=bool(settings.api_keys))
     access.install(app, _rules(settings, pages))

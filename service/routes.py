@@ -28,6 +28,7 @@ from service.schemas import (
     ClassifyQuery,
     ModelsAnswer,
     Ready,
+    UrlInput,
     classify_query,
 )
 from service.uploads import Fetch, GatewayRequest, images_of
@@ -42,6 +43,7 @@ def add_service(
     limits: Limits,
     deadline_s: float,
     fetch: Fetch | None = None,
+    url_input: UrlInput = "off",
 ) -> SpecTree:
     """Add everything that answers from the worker, and return its description.
 
@@ -52,6 +54,7 @@ def add_service(
         limits: what one request may bring.
         deadline_s: seconds for one request.
         fetch: fetches images by address; None where that is switched off.
+        url_input: of which addresses; the page learns it from /models.
     """
     spec = new_spec()
 
@@ -85,7 +88,7 @@ def add_service(
     def models() -> Response:
         """The models, and which one answers by default"""
         status = client.status(course().id)
-        return _json(ModelsAnswer(status.default_model, status.models))
+        return _json(ModelsAnswer(status.default_model, status.models, url_input))
 
     @app.get("/livez")
     @spec.validate(resp=Answers(HTTP_200=Alive), skip_validation=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -73,11 +73,19 @@ class ClassifyAnswer(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
 
 
+UrlInput = Literal["off", "https", "http"]
+
+
 class ModelsAnswer(msgspec.Struct, frozen=True):
-    """The models there are, fit to be served or not, and which one answers by default."""
+    """The models there are, fit to be served or not, and which one answers by default.
+
+    Attributes:
+        url_input: of which addresses images are fetched: none, `https:` alone, or `http:` too.
+    """
 
     default: str
     models: list[ModelInfo]
+    url_input: UrlInput = "off"
 
 
 class Alive(msgspec.Struct, frozen=True):

@@ -32,6 +32,7 @@ def test_a_face_at_an_address_is_named_as_the_same_face_sent(
         worker = WorkerClient(service.endpoint)
         monkeypatch.setattr(gateway, "WorkerClient", lambda *_args, **_more: worker)
         client = gateway.create_app(load_settings()).test_client()
+        assert client.get("/models").json["url_input"] == "https"
         sent = without_times(api.form(face_jpeg))
         one = client.post("/classify", json={"url": host.url("face")})
         assert one.status_code == 200, one.text
@@ -54,6 +55,10 @@ def test_what_is_near_home_is_refused(launch: Launcher) -> None:
         for url in NEAR:
             assert_problem(api("POST", "/classify", json={"url": url}), 422, "url_refused")
     assert all(url not in running.log for url in NEAR)
+
+
+def test_models_tells_where_it_is_off(api: Api) -> None:
+    assert api("GET", "/models").json()["url_input"] == "off"
 
 
 def test_where_it_is_off_nothing_of_it_is_imported() -> None:
