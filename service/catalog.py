@@ -14,7 +14,7 @@ from service.shelf import Shelf
 
 SERVED_TASK = "classification"
 EXPRESSIONS = frozenset(("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"))
-SMILE = frozenset(("not smiling", "smiling"))
+SMILE = frozenset(("no smile", "smile"))
 THINGS = "imagenet"
 """The family of models that name things in a picture."""
 

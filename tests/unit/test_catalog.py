@@ -31,7 +31,7 @@ def with_labels(folder: Path, labels: list[str], faces: bool = True) -> Path:
         (["happiness", "neutral"], True, "expression"),
         # The same words of whole pictures are somebody's own classes.
         (["happiness", "neutral"], False, "own"),
-        (["not smiling", "smiling"], True, "smile"),
+        (["no smile", "smile"], True, "smile"),
         (["jeans", "skirt"], False, "own"),
     ],
 )
