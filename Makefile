@@ -14,7 +14,7 @@ BUILD_ARGS ?=
 CA ?=
 export PYTHON
 
-.PHONY: help serve test soak lint bench train image sbom lock audit clean
+.PHONY: help serve test soak lint bench train onnx image sbom lock audit clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -33,12 +33,15 @@ lint: $(VENV)/.installed-test ## Check style and types only
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/.installed ## Measure everything against its goals: bench/RESULTS.md
+bench: $(VENV)/.installed-onnx ## Measure everything against its goals: bench/RESULTS.md
 	@$(BIN)/python -m bench.peers.environment
 	@$(BIN)/python -m bench $(ARGS)
 
 train: $(VENV)/.installed ## Train: make train ARGS="--data FOLDER"
 	@exec $(BIN)/python train.py $(ARGS)
+
+onnx: $(VENV)/.installed-onnx ## Write a model as ONNX: make onnx ARGS="--model emotion"
+	@$(BIN)/python -m models.export --format onnx $(if $(ARGS),$(ARGS),--model emotion)
 
 image: ## Build the container's image
 	DOCKER_BUILDKIT=1 docker build $(BUILD_ARGS) $(if $(CA),--secret id=ca$(comma)src=$(CA)) -f docker/Dockerfile -t $(IMAGE) .
@@ -46,7 +49,7 @@ image: ## Build the container's image
 sbom: ## Print what the image is made of, as CycloneDX JSON
 	@docker run --rm --network none $(IMAGE) cat /srv/hyojo/sbom.cdx.json
 
-LISTS := requirements tests/requirements tests/fuzzing docker/requirements docker/tools
+LISTS := requirements requirements-onnx tests/requirements tests/fuzzing docker/requirements docker/tools
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
 lock: $(VENV)/.installed-test ## Write the locks anew from the lists of requirements: every package, with its hashes
@@ -72,6 +75,10 @@ comma := ,
 
 $(VENV)/.installed: requirements.lock
 	@.ci/environment $(VENV) requirements.lock
+	@touch $@
+
+$(VENV)/.installed-onnx: requirements-onnx.lock $(VENV)/.installed
+	@.ci/environment $(VENV) requirements-onnx.lock
 	@touch $@
 
 $(VENV)/.installed-fuzzing: tests/fuzzing.lock $(VENV)/.installed-test

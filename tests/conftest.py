@@ -21,6 +21,7 @@ from service.nursery import PREDICTOR
 PROJECT = Path(__file__).resolve().parent.parent
 LOCKS = (
     "requirements",
+    "requirements-onnx",
     "tests/requirements",
     "tests/fuzzing",
     "docker/requirements",

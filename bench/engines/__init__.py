@@ -5,7 +5,6 @@ The other two live in build/peers/engines, an environment of their own (`bench.p
 
 import json
 import os
-import site
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,6 @@ ENVIRONMENT = ENVIRONMENTS["engines"]
 NAMES = ("paddle", "onnxruntime", "openvino")
 BATCHES = (1, 2, 4, 8)
 _LOOP = Path(__file__).with_name("loop.py")
-_CONVERTER = Path(__file__).with_name("convert.py")
 
 
 @dataclass(frozen=True)
@@ -98,8 +96,9 @@ def measure(bundle: Path, rounds: int = 5, seconds: float = 0.6) -> Engines:
 
 def _convert(bundle: Path, onnx: Path) -> None:
     done = subprocess.run(
-        [str(ENVIRONMENT.python), str(_CONVERTER), str(bundle), str(onnx)],
-        env=_environment(with_paddle=True), capture_output=True, text=True, timeout=300,
+        [sys.executable, "-m", "models.export", "--format", "onnx",
+         "--model", str(bundle.resolve()), "--out", str(onnx)],
+        cwd=PROJECT, env=_environment(), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     if done.returncode:
         raise BenchError(f"The network cannot be converted: {done.stderr.strip()[-300:]}")
@@ -132,7 +131,7 @@ def _loop(name: str, model: Path, shape: Sequence[int]) -> Iterator[Any]:
     python = sys.executable if name == "paddle" else str(ENVIRONMENT.python)
     process = subprocess.Popen(
         [python, str(_LOOP), name, str(model), *map(str, shape)],
-        cwd=PROJECT, env=_environment(with_paddle=False), text=True,
+        cwd=PROJECT, env=_environment(), text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -153,10 +152,7 @@ def _loop(name: str, model: Path, shape: Sequence[int]) -> Iterator[Any]:
         process.wait()
 
 
-def _environment(with_paddle: bool) -> dict[str, str]:
-    """One thread everywhere; the converter finds the project's Paddle after its own packages."""
+def _environment() -> dict[str, str]:
+    """One thread everywhere."""
     own = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    if with_paddle:
-        # Not PYTHONPATH: that would come before the environment's own packages.
-        own["HYOJO_PACKAGES"] = os.pathsep.join(site.getsitepackages())
     return {**os.environ, "PYTHONPATH": str(PROJECT), **own}

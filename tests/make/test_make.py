@@ -127,7 +127,7 @@ class TestServe:
 
 def test_make_alone_lists_what_there_is():
     said = run("make").stdout
-    for target in ("serve", "test", "lint", "train", "image", "clean"):
+    for target in ("serve", "test", "lint", "train", "onnx", "image", "clean"):
         assert re.search(rf"^  make {target} +\S", said, re.MULTILINE), target
 
 
