@@ -77,7 +77,7 @@ def test_a_second_service_on_the_same_socket_says_so_and_the_first_goes_on(
 ) -> None:
     first = _start(launch)
     second = launch("-m", "service", worker=first.endpoint)
-    assert second.process.wait(20) == 2
+    assert second.process.wait(60) == 2
     assert "Another worker is already listening on" in second.log
     assert "Traceback" not in second.log
     assert is_ready(first.url)
@@ -93,7 +93,7 @@ def test_when_one_of_the_two_is_killed_the_other_ends_too(launch: Launcher, vict
         if victim in Path(f"/proc/{pid}/cmdline").read_text()
     )
     os.kill(pid, signal.SIGKILL)
-    assert running.process.wait(15) == 1, "not 0: whoever runs it must notice and start it again"
+    assert running.process.wait(60) == 1, "not 0: whoever runs it must notice and start it again"
     assert "ended by itself" in running.log
     wait_until(lambda: not any(Path(f"/proc/{p}").exists() for p in family), "all to end", 5)
 
