@@ -2,10 +2,13 @@
 
     $ python train.py --data ~/sets/jaffe
     $ python train.py --data ~/sets/mugs --name mugs --network ResNet18 --protocol holdout
+    $ python train.py --data ~/sets/mugs --name mugs --init imagenet:mobilenet_v2
+    $ python train.py sweep --data ~/sets/mugs --lr 0.001 0.0003 --augment none default
 
 The bundle (by default params/<name>/) holds the network for serving, the weights to start another
-training from, and a report with the figures and a model card. What the figures mean is decided by
---protocol; nothing is ever chosen on the images a protocol holds out.
+training from, and a report with the figures and a model card. What the figures mean is
+decided by --protocol; nothing is ever chosen on the images a protocol holds out.
+`train.py sweep` compares settings and has a --help of its own.
 
 Exit status: 0 done; 1 training failed; 2 wrong options or data; 130 interrupted (the best so far
 is kept, and where is said; --resume goes on).
@@ -20,7 +23,16 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-from models import datasets, pictures, shipping, twins
+from models import (
+    balance,
+    datasets,
+    pictures,
+    shipping,
+    sweep,
+    sweep_options,
+    sweep_report,
+    twins,
+)  # fmt: skip
 from models.console import Console, duration
 from models.datasets import Dataset
 from models.errors import BundleError, DataError, HyojoError, UsageError
@@ -29,21 +41,26 @@ from models.experiment import beside, evaluate_seeds, ship
 from models.faces import FaceSpec
 from models.framework import Interrupted, interrupt_on_signals  # Paddle's import settles here
 from models.options import arguments
-from models.recipes import Wishes, faces_wanted, recipe
+from models.recipes import faces_wanted, recipe
 from models.runs import Run
 from models.training import Trainer
+from models.wishes import Wishes
 
 PROJECT = Path(__file__).resolve().parent
+PARAMS = PROJECT / "params"
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; the exit status is told in the module's docstring."""
-    options = arguments(__doc__ or "").parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    sweeping = argv[:1] == ["sweep"]
+    parser = sweep_options.arguments() if sweeping else arguments(__doc__ or "")
+    options = parser.parse_args(argv[1:] if sweeping else argv)
     answer = _own_stdout()
     console = Console()
     interrupt_on_signals()
     try:
-        result = train(options, console, sys.argv[1:] if argv is None else argv)
+        told = _sweep(options, console) if sweeping else _train(options, console, argv)
     except Interrupted as reason:
         print(str(reason), file=sys.stderr)
         return 130
@@ -53,8 +70,19 @@ def main(argv: list[str] | None = None) -> int:
     except (HyojoError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(result) if options.json else _told(result), file=answer, flush=True)
+    print(told, file=answer, flush=True)
     return 0
+
+
+def _train(options: argparse.Namespace, console: Console, argv: list[str]) -> str:
+    result = train(options, console, argv)
+    return json.dumps(result) if options.json else _told(result)
+
+
+def _sweep(options: argparse.Namespace, console: Console) -> str:
+    compared = sweep.run(options, console, PARAMS)
+    sweep_report.write(compared)
+    return json.dumps(sweep.as_dict(compared)) if options.json else sweep_report.table(compared)
 
 
 def _own_stdout() -> TextIO:
@@ -72,12 +100,16 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
         raise UsageError(f"--folds must lie between 2 and 1000, not {options.folds}.")
     dataset = datasets.read(options.data, options.layout)
     name = options.name or shipping.default_name(dataset)
-    out = options.out or PROJECT / "params" / name
+    out = options.out or PARAMS / name
     shipping.check_place(name, out)
     protocol = resolve(options.protocol, dataset)
-    faces = faces_wanted(dataset, options.faces)
+    wishes = _wishes(options)
+    faces = faces_wanted(dataset, wishes)
     console.say(shipping.described(dataset, faces, protocol))
-    chosen, cut = recipe(_wishes(options), faces, dataset.labels, len(dataset.samples))
+    balanced = balance.wanted(dataset, options.balance)
+    if balanced:
+        console.say(balance.told(dataset))
+    chosen, cut = recipe(wishes, faces, dataset.labels, len(dataset.samples), balanced)
     company = test = None
     if options.company:
         company, test = datasets.company(options.company, dataset)
@@ -124,7 +156,7 @@ def _read(dataset: Dataset, cut: FaceSpec, size: int, console: Console) -> pictu
 def _wishes(options: argparse.Namespace) -> Wishes:
     given = {f.name: getattr(options, f.name) for f in dataclasses.fields(Wishes)
              if hasattr(options, f.name)}  # fmt: skip
-    return Wishes(**given, face_bundle=PROJECT / "params" / "face")
+    return Wishes(**given, face_bundle=PARAMS / "face", params=PARAMS)
 
 
 def _command(argv: list[str]) -> str:

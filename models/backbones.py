@@ -54,11 +54,11 @@ def trunk(name: str, channels: int, size: int) -> Any:
 
     Args:
         name: a constructor that PaddleClas exports.
-        channels: 3; PaddleClas's networks take colour.
+        channels: 3; or 1, which is shown to the network three times over.
         size: side of the input in pixels.
 
     Returns:
-        A layer from (N, 3, size, size) to (N, width) with the attribute `width`.
+        A layer from (N, channels, size, size) to (N, width) with the attribute `width`.
 
     Raises:
         UsageError: unknown name, a size too small, or a network of a kind that has no linear head.
@@ -70,8 +70,6 @@ def trunk(name: str, channels: int, size: int) -> Any:
             f"{name} needs images of at least {smallest} pixels, not {size}: "
             f"give --image-size {smallest} or more."
         )
-    if channels != 3:
-        raise UsageError(f"{name} takes colour images; grey input is for our own networks.")
     constructor = getattr(_paddleclas(), name)
     try:
         with _quiet():
@@ -81,14 +79,15 @@ def trunk(name: str, channels: int, size: int) -> Any:
             f"PaddleClas's {name} cannot be built here ({str(error).splitlines()[0][:120]}). "
             "Choose another network."
         ) from error
-    return _Headless(name, network)
+    return _Headless(name, network, grey=channels == 1)
 
 
 class _Headless(nn.Layer):  # type: ignore[misc]
     """A PaddleClas network whose last linear layer is the identity."""
 
-    def __init__(self, name: str, network: Any) -> None:
+    def __init__(self, name: str, network: Any, grey: bool = False) -> None:
         super().__init__()
+        self.grey = grey
         parent, attribute, last = _last_linear(name, network)
         self.width = int(last.weight.shape[0])
         setattr(parent, attribute, nn.Identity())
@@ -99,7 +98,7 @@ class _Headless(nn.Layer):  # type: ignore[misc]
         self.__dict__["stages"] = list(network.children())
 
     def forward(self, x: Any) -> Any:
-        x = self.network(x)
+        x = self.network(paddle.concat([x] * 3, axis=1) if self.grey else x)
         return (x[0] if isinstance(x, list | tuple) else x).flatten(1)
 
 

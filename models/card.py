@@ -47,10 +47,12 @@ def text(manifest: Manifest) -> str:
 def _summary(manifest: Manifest) -> str:
     takes = "the largest face of a picture" if manifest.faces.wanted else "a whole picture"
     network = manifest.network
+    plan = network.get("options", {}).get("plan")
+    known = f"{network['name']} `{plan}`" if plan else network["name"]
     return (
         f"Classifies {takes} as one of {len(manifest.labels)} labels: "
         f"{', '.join(manifest.labels)}.\n"
-        f"Network: {network['name']}, {network['parameters']:,} weights, "
+        f"Network: {known}, {network['parameters']:,} weights, "
         f"{manifest.input.size} x {manifest.input.size} pixels."
     )
 

@@ -125,8 +125,9 @@ def in_processes(
     its checkpoints, as this one would.
     """
     trainer.prepare()
-    with _pool(trainer, processes) as pool:
-        todo = [pool.submit(_work, job) for job in jobs]
+    given = (trainer.pictures, trainer.recipe, trainer.run.folder, trainer.company)
+    with pool(processes, _begin, given) as workers:
+        todo = [workers.submit(_work, job) for job in jobs]
         for done in as_completed(todo):
             try:
                 answer = done.result()
@@ -140,25 +141,38 @@ def in_processes(
 
 
 @contextmanager
-def _pool(trainer: Trainer, processes: int) -> Iterator[ProcessPoolExecutor]:
+def pool(
+    processes: int, begin: Callable[..., None], given: tuple[Any, ...]
+) -> Iterator[ProcessPoolExecutor]:
+    """Processes that train; they end with this one, however it ends.
+
+    Args:
+        processes: how many.
+        begin: called first in each with `given`; it calls `settle`.
+        given: what they all hold.
+    """
     context = multiprocessing.get_context("spawn")  # a fork would take Paddle's threads half along
-    given = (trainer.pictures, trainer.recipe, trainer.run.folder, trainer.company)
-    pool = ProcessPoolExecutor(processes, context, _begin, given)
+    workers = ProcessPoolExecutor(processes, context, begin, given)
     try:
-        yield pool
+        yield workers
     except BaseException:
-        for process in list(getattr(pool, "_processes", {}).values()):
+        for process in list(getattr(workers, "_processes", {}).values()):
             process.terminate()
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        workers.shutdown(cancel_futures=True)
+
+
+def settle() -> None:
+    """First of all in a process of a pool: who ends it, and when."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _begin(pictures: Pictures, recipe: Recipe, folder: Path, company: Pictures | None) -> None:
     global _trainer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    settle()
     run = Run.existing(folder)
     _trainer = Trainer(pictures, recipe, run, Console(live=False), company)
 

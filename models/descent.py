@@ -16,7 +16,7 @@ from models.inputs import Inputs, logits
 from models.runs import Run
 from models.weights import seeded, set_state, state_of
 
-OPTIMIZERS = ("adamw", "adam", "sgd")
+OPTIMIZERS = ("adamw", "adam", "momentum", "sgd")  # sgd is an older name of momentum
 _OPINION = 0.5  # of what is learnt, where others' opinions stand beside the labels
 
 
@@ -76,6 +76,7 @@ class Task:
         classes: how many labels there are.
         opinions: (up to len(y), classes), what others say of each image, nought where nobody says
             anything; half of what is learnt. None where only the labels are.
+        weights: what an image of each class counts, (classes,); None where all count alike.
     """
 
     key: str
@@ -88,15 +89,21 @@ class Task:
     company: np.ndarray = field(default_factory=lambda: np.array([], int))
     share: float = 1.0
     opinions: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def targets(self, smoothing: float) -> np.ndarray:
-        """Probabilities to learn, (len(y), classes): smoothed labels, and others' opinions."""
+        """Probabilities to learn, (len(y), classes): smoothed labels, and others' opinions.
+
+        Rows are multiplied by what their class counts: so is their part of the cross-entropy.
+        """
         wanted = np.full((len(self.y), self.classes), smoothing / self.classes, np.float32)
         wanted[np.arange(len(self.y)), self.y] += 1 - smoothing
         if self.opinions is not None:
             spoken = np.flatnonzero(self.opinions.sum(axis=1) > 0)
             wanted[spoken] *= 1 - _OPINION
             wanted[spoken] += _OPINION * self.opinions[spoken]
+        if self.weights is not None:
+            wanted *= self.weights[self.y].astype(np.float32)[:, None]
         return wanted
 
 
@@ -111,10 +118,11 @@ def optimizer_for(name: str, parameters: list[Any], schedule: Schedule) -> Any:
             schedule.lr, parameters=parameters, weight_decay=schedule.weight_decay
         ),
         "adam": lambda: paddle.optimizer.Adam(schedule.lr, parameters=parameters),
-        "sgd": lambda: paddle.optimizer.Momentum(
+        "momentum": lambda: paddle.optimizer.Momentum(
             schedule.lr, 0.9, parameters=parameters, weight_decay=schedule.weight_decay
         ),
     }
+    kinds["sgd"] = kinds["momentum"]
     if name not in kinds:
         raise UsageError(f"There is no optimizer {name!r}. Choose one of {', '.join(kinds)}.")
     return kinds[name]()
@@ -230,8 +238,9 @@ def _judge(model: Any, task: Task, row: dict[str, float], fit: Fit, epoch: int) 
         scores = logits(model, task.inputs, task.validation)
         right = task.y[task.validation]
         # As it would be served, its temperature set: else overconfidence would choose the epoch.
-        loss = cross_entropy(scores / temperature_for(scores, right), right)
-        row |= {"val_loss": loss, "val_accuracy": accuracy(scores, right)}
+        count = task.weights
+        loss = cross_entropy(scores / temperature_for(scores, right, count), right, count)
+        row |= {"val_loss": loss, "val_accuracy": accuracy(scores, right, count)}
     fit.history.append(row)
     if not np.isfinite(row["loss"]) or not np.isfinite(loss):
         raise UsageError(

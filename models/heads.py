@@ -121,15 +121,22 @@ class Prior:
     share: float
 
 
-def temperature_for(logits: np.ndarray, y: np.ndarray) -> float:
+def temperature_for(logits: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:
     """The temperature under which held-out logits are most likely (Guo et al. 2017)."""
-    losses = [cross_entropy(logits / temperature, y) for temperature in TEMPERATURES]
+    losses = [cross_entropy(logits / temperature, y, weights) for temperature in TEMPERATURES]
     return TEMPERATURES[int(np.argmin(losses))]
 
 
-def cross_entropy(logits: np.ndarray, y: np.ndarray) -> float:
-    """Mean negative log-likelihood in nats."""
-    return float(-np.log(softmax(logits)[np.arange(len(y)), y] + 1e-12).mean())
+def cross_entropy(logits: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Mean negative log-likelihood in nats.
+
+    Args:
+        logits: (N, classes).
+        y: class numbers (N,).
+        weights: what a row of each class counts, (classes,); None where all count alike.
+    """
+    losses = -np.log(softmax(logits)[np.arange(len(y)), y] + 1e-12)
+    return float(np.average(losses, weights=None if weights is None else weights[y]))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -138,9 +145,12 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(high / high.sum(axis=-1, keepdims=True))
 
 
-def accuracy(scores: np.ndarray, y: np.ndarray) -> float:
-    """Share of rows whose largest score is at the right class."""
-    return float((scores.argmax(axis=1) == y).mean()) if len(y) else float("nan")
+def accuracy(scores: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Share of rows whose largest score is at the right class; `weights` as in `cross_entropy`."""
+    if not len(y):
+        return float("nan")
+    right = scores.argmax(axis=1) == y
+    return float(np.average(right, weights=None if weights is None else weights[y]))
 
 
 def fit_lda(
@@ -150,6 +160,7 @@ def fit_lda(
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
     prior: Prior | None = None,
     search: Search = LEARNED,
+    weights: np.ndarray | None = None,
 ) -> tuple[Linear, list[dict[str, float]], Statistics]:
     """Choose shrinkage, stretch and temperature on inner folds, then fit on everything given.
 
@@ -160,6 +171,8 @@ def fit_lda(
         folds: inner (training, validation) index pairs into N; the choice is made on them alone.
         prior: blended in, in every fold alike; it must not have seen what is held out.
         search: what is tried.
+        weights: what an image of each class counts where shrinkage and temperature are chosen,
+            (classes,); None where all count alike.
 
     Returns:
         The head; for each shrinkage and stretch tried its inner accuracy and loss, the chosen pair
@@ -180,13 +193,13 @@ def fit_lda(
                 rows.append(statistics.head(shrinkage).logits(features[0, validation]))
         for shrinkage, rows in held.items():
             logits = np.concatenate(rows)
-            temperature = temperature_for(logits, right)
+            temperature = temperature_for(logits, right, weights)
             tried.append({
                 "shrinkage": shrinkage,
                 "stretch": stretch,
                 "temperature": temperature,
-                "val_accuracy": accuracy(logits, right),
-                "val_loss": cross_entropy(logits / temperature, right),
+                "val_accuracy": accuracy(logits, right, weights),
+                "val_loss": cross_entropy(logits / temperature, right, weights),
                 "chosen": 0.0,
             })  # fmt: skip
     best = min(tried, key=lambda row: (-row["val_accuracy"], row["val_loss"]))

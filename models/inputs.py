@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from models.augment import Augmentation
 from models.bundle import InputSpec
 from models.framework import paddle
 from models.pictures import Pictures
@@ -29,14 +30,16 @@ class ImageInputs:
     """Crops as tensors (N, C, size, size).
 
     Args:
-        wild: jitter more; see `Pictures.crops`.
+        change: how they are varied; see `Pictures.crops`.
     """
 
-    def __init__(self, pictures: Pictures, spec: InputSpec, wild: bool = False) -> None:
+    def __init__(
+        self, pictures: Pictures, spec: InputSpec, change: Augmentation | None = None
+    ) -> None:
         self._pictures = pictures
         self.spec = spec
         self.count = len(pictures)
-        self._wild = wild
+        self._change = change
 
     def plain(self, indices: np.ndarray) -> np.ndarray:
         """See `Inputs.plain`."""
@@ -44,7 +47,7 @@ class ImageInputs:
 
     def drawn(self, indices: np.ndarray, key: str) -> np.ndarray:
         """See `Inputs.drawn`."""
-        return self.spec.tensor(self._pictures.crops(indices.tolist(), key, self._wild))
+        return self.spec.tensor(self._pictures.crops(indices.tolist(), key, self._change))
 
 
 class FeatureInputs:

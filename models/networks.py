@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from models import blocks
 from models.errors import UsageError
 from models.framework import paddle
 from models.gabor import Gabor
@@ -63,6 +64,7 @@ class Advice:
     scale: tuple[float, ...]
 
 
+_BLOCKS = Advice(blocks.side(blocks.PLAN), "rgb", (127.5,) * 3, (1 / 64.0,) * 3)
 _FACE_CNN = Advice(96, "gray", (127.5,), (1 / 64.0,))
 _GABOR = Advice(96, "gray", (127.5,), (1 / 64.0,))
 _MOBILENET_FACE = Advice(128, "bgr", (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
@@ -127,6 +129,7 @@ class MobileNetFace(nn.Layer):  # type: ignore[misc]
 
 
 OWN: dict[str, tuple[Callable[..., Any], Advice]] = {
+    blocks.NAME: (blocks.Blocks, _BLOCKS),
     "face_cnn": (FaceCnn, _FACE_CNN),
     "gabor": (Gabor, _GABOR),
     "mobilenet_face": (MobileNetFace, _MOBILENET_FACE),

@@ -11,16 +11,14 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from models import faces, images
+from models import augment, faces, images
+from models.augment import Augmentation
 from models.datasets import Dataset, Sample
 from models.errors import DataError, ImageError
 from models.faces import Face, FaceSpec, Jitter
 
 _KEEP_BYTES = 1_000_000  # a picture up to this size is kept as it is
 _DETAIL = 2.0  # larger ones are shrunk until the crop's side is this many times the input's
-
-# Largest turn in degrees, zoom as a logarithm, and shift as a share of the side.
-_FACE_RANGES, _WILD_RANGES, _WHOLE_RANGES = (8.0, 0.09, 0.04), (12.0, 0.13, 0.06), (12.0, 0.2, 0.08)
 
 
 @dataclass(frozen=True)
@@ -54,52 +52,31 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def crops(self, indices: Sequence[int], key: str = "", wild: bool = False) -> list[np.ndarray]:
+    def crops(
+        self, indices: Sequence[int], key: str = "", change: Augmentation | None = None
+    ) -> list[np.ndarray]:
         """Cut the squares the network sees.
 
         Args:
             indices: which samples.
-            key: names the draw of jitter (seed and epoch, say); empty for none. The same key and
+            key: names the draw of changes (seed and epoch, say); empty for none. The same key and
                 sample give the same crop, whatever was cut before.
-            wild: jitter faces more, and their light too, as suits stages that learn from them.
+            change: how they are varied; by default as a head's training does.
 
         Returns:
             uint8 arrays (size, size, 3), RGB.
         """
         if not key:
             return [self._cut(i, None) for i in indices]
+        change = augment.usual(self.spec.wanted, True) if change is None else change
         crops = []
         for i in indices:
             draw = np.random.default_rng(zlib.crc32(f"{key}/{i}".encode()))
-            cut = self._cut(i, jitter(draw, *self._ranges(wild)))
-            crops.append(relit(draw, cut) if wild else cut)
+            crops.append(change.relit(draw, self._cut(i, change.jitter(draw))))
         return crops
 
     def _cut(self, index: int, change: Jitter | None) -> np.ndarray:
         return faces.crop(self.pixels[index], self.found[index], self.spec, self.size, change)
-
-    def _ranges(self, wild: bool) -> tuple[float, float, float]:
-        if not self.spec.wanted:
-            return _WHOLE_RANGES
-        return _WILD_RANGES if wild else _FACE_RANGES
-
-
-def jitter(draw: np.random.Generator, angle: float, zoom: float, shift: float) -> Jitter:
-    """A small random turn, zoom, shift and mirroring within these limits."""
-    return Jitter(
-        angle_degrees=float(draw.uniform(-angle, angle)),
-        scale=float(np.exp(draw.uniform(-zoom, zoom))),
-        shift_x=float(draw.uniform(-shift, shift)),
-        shift_y=float(draw.uniform(-shift, shift)),
-        mirror=bool(draw.random() < 0.5),
-    )
-
-
-def relit(draw: np.random.Generator, crop: np.ndarray) -> np.ndarray:
-    """The crop with another contrast (0.7 to 1.4 of it) and brightness (up to 25 levels off)."""
-    gain, offset = float(np.exp(draw.uniform(-0.35, 0.35))), float(draw.uniform(-25, 25))
-    changed = (crop.astype(np.float32) - 127) * gain + (127 + offset)
-    return np.asarray(np.clip(changed, 0, 255).astype(np.uint8))
 
 
 def read(

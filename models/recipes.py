@@ -1,9 +1,8 @@
 """From what a person asked for, and what the data and the starting bundle are, to one recipe."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from models import bundle, networks, pictures, weights
+from models import augment, blocks, bundle, networks, pictures, start, weights
 from models.bundle import Bundle, InputSpec
 from models.datasets import Dataset
 from models.descent import Schedule
@@ -13,6 +12,7 @@ from models.gabor import GRID
 from models.heads import Prior, Statistics
 from models.networks import NetworkSpec
 from models.training import Recipe
+from models.wishes import Wishes, check_numbers
 
 FACE_LAYOUTS = ("jaffe", "fer2013", "genki4k")
 _REFIT_BELOW = 2000  # images; with fewer, the validation part is too dear to leave out of the end
@@ -46,59 +46,25 @@ SAME_LABELS = Tuning(7, 15, 0.98, 16, settled=True)
 epoch that is best for one or two inner subjects says little about others."""
 NEW_LABELS = Tuning(7, 12, 0.99, 6, settled=False)
 """Many images of labels that it does not know."""
+_EVEN = ((127.5,), (1 / 64.0,))  # mean and scale of other colours than the network's own
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """The command line's training options; None where the person left the choice to us.
+def faces_wanted(dataset: Dataset, wishes: Wishes) -> bool:
+    """Whether faces are cut.
 
-    Attributes:
-        init: `auto`, `none` or a bundle's folder.
-        keep: share of the starting bundle's head that stays where its labels are the same.
-        company: folder of another set of the same labels that trained stages see too.
-        distil: how many networks are trained first, to say what they think of each image.
-        share: of each batch that is the set's own where there is company.
-        fixed: train for exactly `epochs`.
-        freeze: `none`, `all`, or a number of last stages that stay open.
-        face_bundle: where `auto` looks for weights of a face network.
+    As asked; never where a bundle for whole images is named to start from; else by the layout, or
+    by what the images show.
     """
-
-    network: str | None = None
-    init: str = "auto"
-    freeze: str | None = None
-    head: str | None = None
-    faces: str = "auto"
-    image_size: int | None = None
-    span: float | None = None
-    epochs: int | None = None
-    batch_size: int = 32
-    lr: float | None = None
-    optimizer: str = "adamw"
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.05
-    mixup: float = 0.0
-    average: float | None = None
-    copies: int | None = None
-    keep: float = 0.7
-    patience: int = 8
-    share: float = 0.5
-    fixed: bool = False
-    distil: int = 0
-    company: Path | None = None
-    seed: int = 1
-    face_bundle: Path = Path("params/face")
-
-
-def faces_wanted(dataset: Dataset, faces: str) -> bool:
-    """Whether faces are cut: as asked, else by the layout, else by what the images show."""
-    if faces != "auto":
-        return faces == "yes"
+    if wishes.faces != "auto":
+        return wishes.faces == "yes"
+    if start.takes_whole_images(wishes.init, wishes.params):
+        return False
     return dataset.layout in FACE_LAYOUTS or pictures.shows_faces(dataset)
 
 
-def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) -> tuple[
-    Recipe, FaceSpec
-]:  # fmt: skip
+def recipe(
+    wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int, balanced: bool = False
+) -> tuple[Recipe, FaceSpec]:
     """Settle every open choice.
 
     Args:
@@ -106,6 +72,7 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
         faces: whether faces are cut.
         labels: of the set.
         images: how many images the set has.
+        balanced: each class counts alike.
 
     Raises:
         UsageError: options that do not go together.
@@ -117,7 +84,7 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
     tuned = _tuned(wishes, init, labels, images)
     wishes = replace(wishes, freeze=str(tuned.stages)) if tuned else wishes
     trainable = _trainable(wishes, init, spec)
-    _check_numbers(wishes)
+    check_numbers(wishes)
     head = wishes.head or ("lda" if trainable == 0 else "softmax")
     cut = _cut(wishes, init) if faces else FaceSpec(wanted=False)
     if head == "lda" and trainable != 0:
@@ -141,7 +108,8 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
     )
     prior = _prior(wishes, init, labels, taken, cut) if head == "lda" else None
     refit = refit_pays(images, trainable == 0)
-    copies = _copies(wishes, images, tuned)
+    change = augment.parsed(wishes.augment, augment.usual(faces, trainable == 0))
+    copies = _copies(wishes, images, tuned) if change else 0
     if wishes.company is not None and trainable == 0:
         raise UsageError(
             "--with shows stages that are trained another set, and all of them are frozen. Add "
@@ -149,7 +117,7 @@ def recipe(wishes: Wishes, faces: bool, labels: tuple[str, ...], images: int) ->
         )
     return Recipe(
         spec, taken, init, trainable, head, copies, refit, schedule, prior, wishes.share,
-        wishes.fixed or (tuned is not None and tuned.settled), wishes.distil,
+        wishes.fixed or (tuned is not None and tuned.settled), wishes.distil, change, balanced,
     ), cut  # fmt: skip
 
 
@@ -198,7 +166,7 @@ def _init(wishes: Wishes, faces: bool) -> Bundle | None:
     if wishes.init == "none":
         return None
     if wishes.init != "auto":
-        return bundle.load(wishes.init)
+        return start.bundle_for(wishes.init, wishes.params)
     fits = wishes.network in (None, "mobilenet_face")
     there = (wishes.face_bundle / bundle.MANIFEST).is_file()
     return bundle.load(wishes.face_bundle) if faces and fits and there else None
@@ -217,6 +185,9 @@ def _network(wishes: Wishes, init: Bundle | None, faces: bool, images: int) -> N
             )
         return spec
     name = wishes.network or (_face_network(wishes, images) if faces else "PPLCNet_x1_0")
+    if name == blocks.NAME or blocks.is_plan(name):
+        plan = blocks.written(blocks.PLAN if name == blocks.NAME else name)
+        return NetworkSpec(blocks.NAME, {"plan": plan, "width": wishes.width}, (1, 1), 0.2)
     networks.advice(name)
     if name == "gabor":
         return NetworkSpec(name, {"grid": GRID}, (GRID, GRID))
@@ -235,9 +206,31 @@ def _input(wishes: Wishes, spec: NetworkSpec, init: Bundle | None) -> InputSpec:
     hint = networks.advice(spec.name)
     if init is not None:
         given = init.manifest.input
+        _check_colour(wishes, init)
         size = wishes.image_size or given.size
         return InputSpec(size, given.color, given.mean, given.scale)
-    return InputSpec(wishes.image_size or hint.size, hint.color, hint.mean, hint.scale)
+    size = wishes.image_size or hint.size
+    if spec.name == blocks.NAME:
+        size = blocks.side(spec.options["plan"])
+        if wishes.image_size not in (None, size):
+            raise UsageError(
+                f"--network {spec.options['plan']!r} takes images of {size} pixels, its first "
+                f"number: leave --image-size {wishes.image_size} away, or write another network."
+            )
+    if wishes.colour == "grey" and hint.color != "gray":
+        return InputSpec(size, "gray", *_EVEN)
+    if wishes.colour == "colour" and hint.color == "gray":
+        return InputSpec(size, "rgb", *(numbers * 3 for numbers in _EVEN))
+    return InputSpec(size, hint.color, hint.mean, hint.scale)
+
+
+def _check_colour(wishes: Wishes, init: Bundle) -> None:
+    grey = init.manifest.input.color == "gray"
+    if wishes.colour == ("colour" if grey else "grey"):
+        raise UsageError(
+            f"The weights of {init.path} take {'grey' if grey else 'colour'} images. Leave "
+            f"--colour {wishes.colour} away, or start from nothing with --init none."
+        )
 
 
 def _trainable(wishes: Wishes, init: Bundle | None, spec: NetworkSpec) -> int | None:
@@ -276,25 +269,3 @@ def _copies(wishes: Wishes, images: int, tuned: Tuning | None) -> int:
     if tuned:
         return tuned.copies
     return FEW_COPIES if images >= MANY_IMAGES else MANY_COPIES
-
-
-def _check_numbers(wishes: Wishes) -> None:
-    limits: dict[str, tuple[float | None, float, float]] = {
-        "--epochs": (wishes.epochs, 1, 100_000),
-        "--batch-size": (wishes.batch_size, 1, 100_000),
-        "--image-size": (wishes.image_size, 32, 1024),
-        "--span": (wishes.span, 1, 10),
-        "--share": (wishes.share, 0.01, 1),
-        "--mixup": (wishes.mixup, 0, 10),
-        "--average": (wishes.average, 0, 0.99999),
-        "--lr": (wishes.lr, 1e-9, 100),
-        "--weight-decay": (wishes.weight_decay, 0, 100),
-        "--label-smoothing": (wishes.label_smoothing, 0, 0.9),
-        "--copies": (wishes.copies, 0, 1000),
-        "--keep": (wishes.keep, 0, 0.99),
-        "--distil": (wishes.distil, 0, 20),
-        "--patience": (wishes.patience, 0, 100_000),
-    }
-    for option, (value, low, high) in limits.items():
-        if value is not None and not low <= value <= high:
-            raise UsageError(f"{option} must lie between {low:g} and {high:g}, not {value:g}.")

@@ -51,7 +51,7 @@ def confusion_plot(counts: np.ndarray, labels: Sequence[str], title: str, path: 
     """Rows: what the image shows; columns: what was answered; shade: share of the row."""
     size = len(labels)
     side = max(4.0, 1.8 + 0.62 * size)
-    figure, axes = _figure(side, side)
+    drawn, axes = figure(side, side)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="GnBu", vmin=0, vmax=1)
     axes.set_xticks(range(size), labels, rotation=40, ha="right")
@@ -63,12 +63,12 @@ def confusion_plot(counts: np.ndarray, labels: Sequence[str], title: str, path: 
         if counts[row, column]:
             ink = "white" if share[row, column] > 0.6 else _INK
             axes.text(column, row, counts[row, column], ha="center", va="center", color=ink)
-    _save(figure, path)
+    save(drawn, path)
 
 
 def calibration_plot(truth: np.ndarray, probabilities: np.ndarray, title: str, path: Path) -> None:
     """Accuracy against the probability that was answered, in ten bins."""
-    figure, axes = _figure(4.6, 4.4)
+    drawn, axes = figure(4.6, 4.4)
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     place = np.minimum((confidence * 10).astype(int), 9)
@@ -83,7 +83,7 @@ def calibration_plot(truth: np.ndarray, probabilities: np.ndarray, title: str, p
     axes.set(xlim=(0, 1), ylim=(0, 1.04), xlabel="probability answered", ylabel="share right")
     axes.set_title(title, loc="left", fontsize=11)
     axes.legend(frameon=False, loc="upper left")
-    _save(figure, path)
+    save(drawn, path)
 
 
 def curves_plot(history: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -93,7 +93,7 @@ def curves_plot(history: Sequence[Mapping[str, float]], path: Path) -> None:
         stretch = next((row.get("stretch") for row in history if row.get("chosen")), None)
         history = [row for row in history if row.get("stretch") == stretch]
     x = [row["shrinkage"] for row in history] if tried else list(range(1, len(history) + 1))
-    figure, (left, right) = _figure(9.0, 3.8, 2)
+    drawn, (left, right) = figure(9.0, 3.8, 2)
     for axes, name in ((left, "loss"), (right, "accuracy")):
         for column, color, label in (
             (name, _FIRST, "training"), (f"val_{name}", _SECOND, "inner validation"),
@@ -110,10 +110,11 @@ def curves_plot(history: Sequence[Mapping[str, float]], path: Path) -> None:
         if history:
             axes.legend(frameon=False)
     right.set_ylim(0, 1.02)
-    _save(figure, path)
+    save(drawn, path)
 
 
-def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+def figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+    """An empty figure of this size in inches, and its axes, or an array of them."""
     from matplotlib.figure import Figure  # slow to import, and only reports need it
 
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
@@ -124,8 +125,9 @@ def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path, metadata={"Software": None})  # the same figures give the same bytes
+def save(drawn: Any, path: Path) -> None:
+    """Write a figure as PNG."""
+    drawn.savefig(path, metadata={"Software": None})  # the same figures give the same bytes
 
 
 def _table(path: Path, first: str, rows: Mapping[str, Mapping[str, Any]]) -> None:

@@ -99,6 +99,8 @@ def settings(
         extra |= {"folds": folds}
     if recipe.distil:
         extra |= {"distil": recipe.distil}
+    if recipe.balanced:
+        extra |= {"balanced": True}
     if company is not None:
         extra |= {"company": _mark(company), "share": recipe.share}
     return extra | {
@@ -111,6 +113,7 @@ def settings(
         "trainable": recipe.trainable,
         "head": recipe.head,
         "copies": recipe.copies,
+        "augment": recipe.augment.told(),
         "keep": recipe.prior.share if recipe.prior else 0,
         **dataclasses.asdict(recipe.schedule),
     }
@@ -270,6 +273,8 @@ def _record(
         "trainable_stages": "all" if recipe.trainable is None else recipe.trainable,
         "head": recipe.head,
         "copies": None if recipe.trainable is None else recipe.copies,
+        "augment": recipe.augment.told(),
+        "balanced": recipe.balanced,
         "kept_of_init_head": recipe.prior.share if recipe.prior else 0,
         **dataclasses.asdict(recipe.schedule),
         "chosen": dict(final.chosen),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from models import frozen, heads
+from models.augment import WHOLE, Augmentation
 from models.bundle import Bundle, InputSpec
 from models.console import Console
 from models.descent import Fit, Schedule, Task, descend
@@ -48,6 +49,8 @@ class Recipe:
         refit: train again on everything given for the number of epochs that was best.
         distil: how many networks are trained first, each on all but a part of the images, whose
             answers for that part are learnt beside its labels; 0 none.
+        augment: how images are varied.
+        balanced: classes count alike in what is learnt and judged, however many images each has.
     """
 
     network: NetworkSpec
@@ -62,6 +65,8 @@ class Recipe:
     share: float = 0.5
     fixed: bool = False
     distil: int = 0
+    augment: Augmentation = WHOLE
+    balanced: bool = False
 
     @property
     def frozen(self) -> bool:
@@ -123,7 +128,7 @@ class Trainer:
         self.run = run
         self._console = console
         self._sets = [pictures] if company is None else [pictures, company]
-        self._images = [ImageInputs(p, recipe.input, wild=not recipe.frozen) for p in self._sets]
+        self._images = [ImageInputs(p, recipe.input, recipe.augment) for p in self._sets]
         self._features: FeatureInputs | None = None
         self._maps: list[MapInputs] = []
 
@@ -257,7 +262,7 @@ class Trainer:
         classes, prior = len(self.labels), self.recipe.prior
         search = heads.DESIGNED if self.recipe.network.name in DESIGNED else heads.LEARNED
         head, tried, statistics = heads.fit_lda(
-            features, self.y[train], classes, folds, prior, search
+            features, self.y[train], classes, folds, prior, search, self._weights(train)
         )
         network.set_head(head.weight, head.bias)
         chosen = next(row for row in tried if row["chosen"])
@@ -326,7 +331,7 @@ class Trainer:
         epochs = chosen.best_epoch if chosen else schedule.epochs
         task = Task(
             key, inputs, y, train, validation, epochs, len(self.labels), self._guests,
-            self.recipe.share, self._opinions,
+            self.recipe.share, self._opinions, self._weights(train),
         )  # fmt: skip
         fit = self._fit = Fit()
         model = renew(key.rsplit("/", 1)[-1])
@@ -335,8 +340,16 @@ class Trainer:
         if chosen:
             fit.temperature = chosen.temperature
         elif len(judges):
-            fit.temperature = heads.temperature_for(logits(model, inputs, judges), y[judges])
+            scores = logits(model, inputs, judges)
+            fit.temperature = heads.temperature_for(scores, y[judges], task.weights)
         return fit
+
+    def _weights(self, train: np.ndarray) -> np.ndarray | None:
+        """What an image of each class counts, float64 (classes,); None where all count alike."""
+        if not self.recipe.balanced:
+            return None
+        counts = np.bincount(self.y[train], minlength=len(self.labels))
+        return np.asarray(len(train) / (len(self.labels) * np.maximum(counts, 1)))
 
 
 def _numbers(pictures: Pictures, labels: tuple[str, ...]) -> np.ndarray:

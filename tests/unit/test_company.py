@@ -14,9 +14,10 @@ from models.datasets import Dataset
 from models.errors import DataError, HyojoError, UsageError
 from models.faces import FaceSpec
 from models.inputs import ImageInputs, logits
-from models.recipes import Wishes, recipe
+from models.recipes import recipe
 from models.runs import Run
 from models.training import Trainer
+from models.wishes import Wishes
 from tests import shapes
 
 QUIET = Console(io.StringIO(), live=False)

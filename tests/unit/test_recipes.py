@@ -8,7 +8,7 @@ import pytest
 from models import recipes
 from models.datasets import EXPRESSIONS
 from models.errors import BundleError, UsageError
-from models.recipes import Wishes
+from models.wishes import Wishes
 
 PROJECT = Path(__file__).resolve().parents[2]
 FACE = PROJECT / "params" / "face"

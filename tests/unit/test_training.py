@@ -16,9 +16,10 @@ from models.framework import Interrupted
 from models.inputs import ImageInputs
 from models.pictures import Pictures
 from models.predictor import Predictor
-from models.recipes import Wishes, recipe
+from models.recipes import recipe
 from models.runs import Run
 from models.training import Recipe, Trainer
+from models.wishes import Wishes
 from tests import shapes
 
 PROJECT = Path(__file__).resolve().parents[2]
