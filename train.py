@@ -26,6 +26,7 @@ from typing import Any, TextIO
 from models import (
     balance,
     datasets,
+    leftovers,
     pictures,
     shipping,
     sweep,
@@ -36,7 +37,7 @@ from models import (
 from models.console import Console, duration
 from models.datasets import Dataset
 from models.errors import BundleError, DataError, HyojoError, UsageError
-from models.evaluation import resolve
+from models.evaluation import FOLDS, QUICK_FOLDS, resolve
 from models.experiment import beside, evaluate_seeds, ship
 from models.faces import FaceSpec
 from models.framework import Interrupted, interrupt_on_signals  # Paddle's import settles here
@@ -96,39 +97,38 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
     """Read the data, run the protocol, train and write the bundle; returns what --json prints."""
     if options.seeds < 1:
         raise UsageError(f"--seeds must be 1 or more, not {options.seeds}.")
-    if not 2 <= options.folds <= 1000:
+    if options.folds is not None and not 2 <= options.folds <= 1000:
         raise UsageError(f"--folds must lie between 2 and 1000, not {options.folds}.")
     dataset = datasets.read(options.data, options.layout)
     name = options.name or shipping.default_name(dataset)
     out = options.out or PARAMS / name
     shipping.check_place(name, out)
-    protocol = resolve(options.protocol, dataset)
     wishes = _wishes(options)
     faces = faces_wanted(dataset, wishes)
-    console.say(shipping.described(dataset, faces, protocol))
     balanced = balance.wanted(dataset, options.balance)
+    chosen, cut = recipe(wishes, faces, dataset.labels, len(dataset.samples), balanced)
+    quick = chosen.frozen and not faces
+    protocol = resolve(options.protocol, dataset, quick)
+    folds = options.folds or (QUICK_FOLDS if quick and options.protocol == "auto" else FOLDS)
+    console.say(shipping.described(dataset, faces, protocol))
     if balanced:
         console.say(balance.told(dataset))
-    chosen, cut = recipe(wishes, faces, dataset.labels, len(dataset.samples), balanced)
     company = test = None
     if options.company:
         company, test = datasets.company(options.company, dataset)
-    fixed = shipping.settings(dataset, chosen, cut, protocol, company, options.folds)
+    fixed = shipping.settings(dataset, chosen, cut, protocol, company, folds)
     run = Run(options.runs / name, fixed, options.resume)
     held = _read(dataset, cut, chosen.input.size, console)
     held = dataclasses.replace(held, dataset=twins.marked(held))
-    if copies := held.dataset.twins:
-        console.say(
-            f"{copies} images show a photograph that another shows too; no split that is drawn "
-            f"here parts them. {twins.contradicting(held.dataset)} photographs have two labels."
-        )
+    for line in leftovers.copies_told(held):
+        console.say(line)
     others = _read(company, cut, chosen.input.size, console) if company else None
     trainer = Trainer(held, chosen, run, console, others)
     command = _command(argv)
     outcome = None
     try:
         if protocol != "none":
-            outcome = evaluate_seeds(trainer, protocol, options.seeds, console, options.folds)
+            outcome = evaluate_seeds(trainer, protocol, options.seeds, console, folds)
         final = ship(trainer)
     except Interrupted:
         kept = shipping.keep_best(trainer, run, command)
@@ -190,7 +190,18 @@ def _told(result: dict[str, Any]) -> str:
             )
     return (
         f"{measured}\n{result['name']} {result['version']} is in {result['bundle']} "
-        f"({duration(result['seconds'])}); its report is in {result['report']}"
+        f"({duration(result['seconds'])}); its report is in {result['report']}{_served(result)}"
+    )
+
+
+def _served(result: dict[str, Any]) -> str:
+    """How a running service takes the new bundle, where it lies among those that are served."""
+    place = Path(result["bundle"])
+    if result["base"] or place.resolve().parent != PARAMS:
+        return ""
+    return (
+        "\nA running service takes it, without losing a request, when it is sent SIGHUP: kill -HUP "
+        f"its process, or docker kill -s HUP its container. ?model={place.name} then asks it."
     )
 
 

@@ -139,6 +139,10 @@ def _training(manifest: Manifest) -> str:
             f"{training['twins']} of the images show a photograph that another shows too; no split "
             "parts them."
         )
+    if training["unreadable"] or training["faceless"] or training.get("twins"):
+        lines.append("[files.csv](files.csv) lists these files.")
+    if training.get("balanced"):
+        lines.append("Each class counted alike, however many images it had.")
     return "\n\n".join(lines)
 
 

@@ -6,6 +6,7 @@ Samples of one photograph (`models.twins`) never stand on both sides of a split 
 """
 
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from models.errors import UsageError
 
 PROTOCOLS = ("auto", "none", "holdout", "kfold", "loso")
 FOLDS = 10  # of kfold, unless told
+QUICK_FOLDS = 5  # of kfold where nobody asked for it
+QUICK_IMAGES = 10  # of each class, from which it is run unasked
 _TEST_SHARE = 0.2
 _VALIDATION_SHARE = 0.15
 _LARGE, _LARGE_SHARE = 10_000, 0.05  # of many images a smaller share is enough
@@ -37,13 +40,20 @@ class Fold:
     test: np.ndarray
 
 
-def resolve(protocol: str, dataset: Dataset) -> str:
-    """What `auto` means here: loso on JAFFE, holdout where a test part is given, else none."""
+def resolve(protocol: str, dataset: Dataset, quick: bool = False) -> str:
+    """What `auto` means here.
+
+    loso on JAFFE, holdout where a test part is given; else kfold where a fold is `quick` and every
+    class of one's own has some images, and none where it takes long.
+    """
     if protocol != "auto":
         return protocol
     if dataset.layout == "jaffe":
         return "loso"
-    return "holdout" if any(sample.part == "test" for sample in dataset.samples) else "none"
+    if any(sample.part == "test" for sample in dataset.samples):
+        return "holdout"
+    held = Counter(sample.label for sample in dataset.samples)
+    return "kfold" if quick and min(held.values()) >= QUICK_IMAGES else "none"
 
 
 def folds(protocol: str, dataset: Dataset, seed: int, count: int = FOLDS) -> list[Fold]:
@@ -70,8 +80,14 @@ def folds(protocol: str, dataset: Dataset, seed: int, count: int = FOLDS) -> lis
 
 
 def trainable(dataset: Dataset) -> np.ndarray:
-    """Everything the shipped model may learn from: all but a test part that the set names."""
-    return np.array([i for i, s in enumerate(dataset.samples) if s.part != "test"])
+    """Everything the shipped model may learn from: all but a test part that the set names.
+
+    Of one's own folders also no copy of a photograph in it; a published split is taken as it is.
+    """
+    tested: set[int | None] = {s.twin for s in dataset.samples if s.part == "test"} - {None}
+    tested = tested if dataset.layout == "folders" else set()
+    learnt = [s.part != "test" and s.twin not in tested for s in dataset.samples]
+    return np.flatnonzero(learnt)
 
 
 def inner_folds(
@@ -183,7 +199,7 @@ def expected_calibration_error(
 def _holdout(dataset: Dataset, seed: int) -> Fold:
     named = np.array([sample.part == "test" for sample in dataset.samples])
     if named.any():
-        return Fold("test", np.flatnonzero(~named), np.flatnonzero(named))
+        return _complete(Fold("test", trainable(dataset), np.flatnonzero(named)), dataset)
     every = np.arange(len(dataset.samples))
     draw = np.random.default_rng(zlib.crc32(f"holdout/{seed}".encode()))
     groups = _together(dataset, every, _groups(dataset, every, draw))

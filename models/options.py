@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from models import datasets, recipe_options
-from models.evaluation import FOLDS, PROTOCOLS
+from models.evaluation import FOLDS, PROTOCOLS, QUICK_FOLDS
 from models.wishes import Wishes
 
 
@@ -76,14 +76,14 @@ def arguments(description: str) -> argparse.ArgumentParser:
         help="what is measured before the model is trained on everything: holdout "
         "keeps 20%% (or the set's own test part), kfold splits at random, loso "
         "leaves one subject out (default: auto, loso for jaffe, holdout where there "
-        "is a test part, else none)",
+        "is a test part, kfold where only a head is trained on whole images, else none)",
     )
     run.add_argument(
         "--folds",
         type=int,
-        default=FOLDS,
         metavar="N",
-        help="how many parts kfold makes (default: %(default)s)",
+        help=f"how many parts kfold makes (default: {FOLDS}, or {QUICK_FOLDS} where it is run "
+        "unasked)",
     )
     run.add_argument(
         "--base",

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from models import bundle, card, report, weights
+from models import bundle, card, leftovers, report, weights
 from models.bundle import Manifest
 from models.console import Console
 from models.datasets import Dataset
@@ -180,6 +180,7 @@ def write(
         )
         figures = {"protocol": protocol, "metrics": metrics, "training": manifest.training}
         report.write(folder / "report", manifest.labels, outcome, final.history, figures)
+        leftovers.write(held, folder / "report" / leftovers.FILE)
         (folder / "report" / "card.md").write_text(card.text(manifest))
         return bundle.seal(folder, manifest)
 
@@ -208,12 +209,14 @@ def result(
         "bundle": str(out),
         "report": str(out / "report"),
         "run": str(run),
+        "base": manifest.task == bundle.FEATURES,
         "labels": list(manifest.labels),
         "images": len(held),
         "subjects": list(held.dataset.subjects),
         "unreadable": [str(p.sample.path) for p in held.unreadable],
         "faceless": [str(p.sample.path) for p in held.faceless],
         "twins": held.dataset.twins,
+        "copies": [[str(s.path) for s in group] for group in leftovers.groups(held.dataset)],
         "protocol": manifest.protocol,
         "metrics": manifest.metrics,
         "seconds": round(seconds, 1),
