@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from models import faces, images
+from models.augment import Augmentation
 from models.bundle import GRAPH, PARAMETERS, Bundle, Manifest
 from models.engine import Engine
 from models.errors import HyojoError, UsageError
-from models.pictures import jitter
 
 OPSET = 13
 TOLERANCE = 1e-4  # largest difference between Paddle's answers and the file's
@@ -210,7 +210,8 @@ def _cut(manifest: Manifest, picture: np.ndarray) -> list[np.ndarray]:
     found = faces.detector(spec.detector).detect(picture) if spec.wanted else []
     face = found[0] if found else None
     draw = np.random.default_rng(0)
-    changes = [jitter(draw, angle=20, zoom=0.4, shift=0.2) for _ in range(_LOOKS - 1)]
+    change = Augmentation(flip=0.5, rotation=20, zoom=0.4, shift=0.2)
+    changes = [change.jitter(draw) for _ in range(_LOOKS - 1)]
     return [
         faces.crop(picture, face, spec, manifest.input.size, change) for change in (None, *changes)
     ]
