@@ -1,6 +1,6 @@
-"""Add to the list of Python's packages those of Debian, and the model: what the image is made of.
+"""Add to the list of Python's packages those of Debian, and the models: what the image is made of.
 
-$ python3 docker/sbom.py python.cdx.json DPKG_STATUS model.json > sbom.cdx.json
+$ python3 docker/sbom.py python.cdx.json DPKG_STATUS params/*/model.json > sbom.cdx.json
 """
 
 import json
@@ -23,7 +23,7 @@ def debian(status: str) -> list[dict[str, Any]]:
 
 
 def model(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The model in the image as a component."""
+    """A model in the image as a component."""
     name, version = manifest["name"], manifest["version"]
     component = {"type": "machine-learning-model", "name": name, "version": version}
     hashes = [
@@ -34,10 +34,10 @@ def model(manifest: dict[str, Any]) -> dict[str, Any]:
     return {"bom-ref": f"model:{name}", **component, "hashes": hashes}
 
 
-def main(python: Path, status: Path, manifest: Path) -> None:
+def main(python: Path, status: Path, *manifests: Path) -> None:
     bom = json.loads(python.read_text())
     bom["components"] += debian(status.read_text())
-    bom["components"].append(model(json.loads(manifest.read_text())))
+    bom["components"] += [model(json.loads(manifest.read_text())) for manifest in manifests]
     json.dump(bom, sys.stdout, indent=1)
     sys.stdout.write("\n")
 

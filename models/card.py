@@ -3,7 +3,7 @@
 from typing import Any
 
 from models.bundle import Manifest
-from models.datasets import EXPRESSIONS
+from models.datasets import EXPRESSIONS, SMILE
 
 _PROTOCOLS = {
     "loso": "leave one subject out: each person's images are answered by a network that never saw "
@@ -19,7 +19,13 @@ _FACE_LIMITS = (
 )
 _EXPRESSION_LIMITS = (
     "- It names the expression a face shows, as a few people posed it. It does not know what "
-    "anyone feels, thinks or intends, and posed faces are clearer than everyday ones.\n"
+    "anyone feels, thinks or intends, and posed faces are clearer than everyday ones."
+)
+_SMILE_LIMITS = (
+    "- It says whether a face looks like one that people called smiling, in photographs from the "
+    "web. A smile is not joy, and a face without one is not sad."
+)
+_PEOPLE_LIMITS = (
     "- It must not be used to judge people: not in hiring, schools, policing, border control, "
     "insurance, medicine or lie detection, and not to watch people who did not agree to it. "
     "Emotion inference at work and in schools is forbidden in the European Union "
@@ -148,8 +154,9 @@ def _training(manifest: Manifest) -> str:
 
 def _limits(manifest: Manifest) -> str:
     lines = []
-    if set(manifest.labels) & set(EXPRESSIONS):
-        lines.append(_EXPRESSION_LIMITS)
+    for labels, limits in ((EXPRESSIONS, _EXPRESSION_LIMITS), (SMILE, _SMILE_LIMITS)):
+        if set(manifest.labels) & set(labels):
+            lines += [limits, _PEOPLE_LIMITS]
     if manifest.faces.wanted:
         lines.append(_FACE_LIMITS)
     per_class = manifest.metrics.get("per_class", {})

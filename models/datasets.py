@@ -13,6 +13,7 @@ from models.errors import DataError
 LAYOUTS = ("auto", "jaffe", "folders", "fer2013", "genki4k")
 
 EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+SMILE = ("no smile", "smile")
 _JAFFE_NAME = re.compile(r"([A-Z]{2})[.-](AN|DI|FE|HA|NE|SA|SU)(\d+)[.-](\d+)\.tiff?$", re.I)
 _JAFFE_LABELS = dict(zip(("AN", "DI", "FE", "HA", "NE", "SA", "SU"), EXPRESSIONS, strict=True))
 _FER_LABELS = dict(
@@ -216,11 +217,7 @@ def _genki4k(place: Path) -> list[Sample]:
     with table.open(newline="") as file:
         rows = [(row.get("file"), row.get("smile")) for row in csv.DictReader(file)]
     known = [(place / "files" / name, smile) for name, smile in rows if name and smile]
-    return [
-        Sample(path, "smile" if smile == "1" else "no smile")
-        for path, smile in known
-        if path.is_file()
-    ]
+    return [Sample(path, SMILE[smile == "1"]) for path, smile in known if path.is_file()]
 
 
 def _plain(place: Path) -> list[Sample]:

@@ -53,7 +53,7 @@ def test_it_holds_the_product_and_nothing_of_its_making(engine: Engine):
     assert {"infer.py", "models", "params", "service", "web"} <= top
     known = {"infer.py", "models", "params", "service", "web", "sbom.cdx.json", "__pycache__"}
     assert top <= known
-    assert engine.once("ls", "params").split() == ["emotion"]
+    assert engine.once("ls", "params").split() == ["emotion", "smile"]
     tools = "pip setuptools pytest paddleclas torch sklearn matplotlib".split()
     script = "import importlib.util as u, sys; print([m for m in sys.argv[1:] if u.find_spec(m)])"
     assert engine.once("python", "-c", script, *tools).strip() == "[]"
@@ -115,7 +115,7 @@ def test_every_library_finds_what_it_is_linked_to(engine: Engine):
 
 
 def test_it_says_what_it_is_made_of(engine: Engine):
-    """By `make sbom`: each package of Python's and of Debian's, and the model."""
+    """By `make sbom`: each package of Python's and of Debian's, and the models."""
     done = subprocess.run(
         ["make", "sbom", f"IMAGE={engine.image}"],
         cwd=PROJECT,
@@ -141,10 +141,12 @@ def test_it_says_what_it_is_made_of(engine: Engine):
     assert {name for kind, name, _ in parts if kind == "pkg:deb"} == debian
     assert {"libc6", "libssl3", "python3.11-minimal"} <= debian
     assert "pkg:deb" in {kind for kind, *_ in parts}
-    manifest = json.loads(engine.once("cat", "params/emotion/model.json"))
-    (model,) = (p for p in bom["components"] if p["type"] == "machine-learning-model")
-    assert (model["name"], model["version"]) == (manifest["name"], manifest["version"])
-    assert model["hashes"][0]["content"] == manifest["files"]["inference.pdiparams"]
+    models = [p for p in bom["components"] if p["type"] == "machine-learning-model"]
+    assert [model["name"] for model in models] == ["emotion", "smile"]
+    for model in models:
+        manifest = json.loads(engine.once("cat", f"params/{model['name']}/model.json"))
+        assert model["version"] == manifest["version"]
+        assert model["hashes"][0]["content"] == manifest["files"]["inference.pdiparams"]
 
 
 def test_matrices_are_multiplied_as_mkl_would(engine: Engine):

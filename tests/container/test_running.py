@@ -43,8 +43,8 @@ def test_page_models_and_metrics_answer(running: Container):
     assert status == 200 and b"<html" in page.lower()
     models = json.loads(running.get("/models")[1])
     assert models["default"] == "emotion"
-    assert [model["name"] for model in models["models"]] == ["emotion"]
-    assert models["models"][0]["error"] is None
+    assert [model["name"] for model in models["models"]] == ["emotion", "smile"]
+    assert [model["error"] for model in models["models"]] == [None, None]
     for path in ("/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/example.jpg"):
         assert running.get(path)[0] == 200, path
 

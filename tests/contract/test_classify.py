@@ -168,6 +168,16 @@ def test_models_lists_what_can_be_asked(api: Api) -> None:
     assert set(emotion["labels"]) == LABELS and emotion["faces"] is True
     assert emotion["error"] is None
     assert (emotion["kind"], emotion["state"]) == ("expression", "warm")
+    (smile,) = [model for model in answer["models"] if model["name"] == "smile"]
+    assert (smile["kind"], smile["state"], smile["error"]) == ("smile", "warm", None)
+
+
+def test_the_smile_model_sees_the_smile(api: Api, face_jpeg: bytes) -> None:
+    told = api.raw(face_jpeg, query="?model=smile").json()
+    assert (told["model"], told["label"]) == ("smile", "smile")
+    assert told["probability"] > 0.9
+    both = api.raw(face_jpeg).json()["results"][0]["faces"][0]["box"]
+    assert told["results"][0]["faces"][0]["box"] == both
 
 
 def test_answers_are_compact_json(api: Api, face_jpeg: bytes) -> None:

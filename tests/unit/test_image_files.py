@@ -1,8 +1,12 @@
 """The files that make the image agree with the rest of the project."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+from models import bundle
 from service.settings import PREFIX, Settings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -43,6 +47,21 @@ def test_the_build_sees_only_what_is_named():
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"
     let_in = {rule[1:] for rule in rules if rule.startswith("!")}
-    for name in let_in - {"params/emotion"}:
+    for name in let_in:
         assert (PROJECT / name).exists(), name
     assert not let_in & {".", ".git", ".venv", "params", "tests", "docker"}
+
+
+def test_bundles_in_the_image_are_whole_without_what_only_trainings_read(tmp_path: Path):
+    for name in ("emotion", "smile"):
+        shutil.copytree(PROJECT / "params" / name, tmp_path / name)
+    subprocess.run([sys.executable, PROJECT / "docker" / "bundles.py", tmp_path], check=True)
+    for name in ("emotion", "smile"):
+        thin, given = bundle.load(tmp_path / name), bundle.load(PROJECT / "params" / name)
+        assert not list(thin.path.rglob("*.safetensors"))
+        assert thin.manifest.files.items() < given.manifest.files.items()
+        assert (thin.manifest.version, thin.manifest.labels) == (
+            given.manifest.version,
+            given.manifest.labels,
+        )
+        assert thin.file(bundle.PARAMETERS).is_file()
