@@ -14,7 +14,7 @@ BUILD_ARGS ?=
 CA ?=
 export PYTHON
 
-.PHONY: help serve test soak lint bench train onnx image sbom lock audit clean
+.PHONY: help serve test soak lint bench train onnx local image sbom lock audit clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -42,6 +42,9 @@ train: $(VENV)/.installed ## Train: make train ARGS="--data FOLDER"
 
 onnx: $(VENV)/.installed-onnx ## Write a model as ONNX: make onnx ARGS="--model emotion"
 	@$(BIN)/python -m models.export --format onnx $(if $(ARGS),$(ARGS),--model emotion)
+
+local: $(VENV)/.installed-onnx ## Make the page that needs no server, for any static host: build/local
+	@$(BIN)/python -m local $(ARGS)
 
 image: ## Build the container's image
 	DOCKER_BUILDKIT=1 docker build $(BUILD_ARGS) $(if $(CA),--secret id=ca$(comma)src=$(CA)) -f docker/Dockerfile -t $(IMAGE) .

@@ -130,11 +130,12 @@ class YuFace:
     # Longer side that the picture is brought to, coarse to fine.
     LEVELS_PX: Mapping[Search, tuple[int, ...]] = {"auto": (160, 320), "all": (160, 320, 640)}
     PORTRAIT = 0.15  # a face this share of the longer side ends a search that is not for all
+    MIN_SCORE = 0.6  # less sure ones are no faces
     MIN_SIDE_PX = 32  # the library's anchors need this much; a thinner picture is padded
     AROUND = 2.0  # a face of the frame before is looked for in a window so many faces wide,
     AROUND_PX = 96  # brought to this side: landmarks are finer than in the whole picture at 320
 
-    def __init__(self, min_score: float = 0.6) -> None:
+    def __init__(self, min_score: float = MIN_SCORE) -> None:
         self._find = LibFaceDetection()
         self._min_score = min_score
 

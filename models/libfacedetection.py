@@ -22,6 +22,29 @@ _BUFFER_BYTES = 0x20000  # the library writes 0x9000 bytes, in older versions 0x
 _ROW = 16  # 16-bit numbers a face: score 0-100, x, y, width, height, five points, one unused
 
 
+def library() -> ctypes.CDLL:
+    """The shared library.
+
+    Raises:
+        UsageError: the package or its library is missing.
+    """
+    found = importlib.util.find_spec("yuface")
+    if found is None or found.origin is None:
+        raise UsageError("The face detector's package is missing: pip install yuface.")
+    try:
+        return ctypes.CDLL(str(Path(found.origin).with_name("libfacedetection.so")))
+    except OSError as error:
+        raise unfit(error) from None
+
+
+def unfit(why: object) -> UsageError:
+    """The error for a library that is not the one this project knows."""
+    return UsageError(
+        f"The face detector cannot be loaded ({why}). Install the version of yuface that "
+        "requirements.txt names."
+    )
+
+
 class LibFaceDetection:
     """One caller with its buffer; not for threads.
 
@@ -30,17 +53,10 @@ class LibFaceDetection:
     """
 
     def __init__(self) -> None:
-        found = importlib.util.find_spec("yuface")
-        if found is None or found.origin is None:
-            raise UsageError("The face detector's package is missing: pip install yuface.")
         try:
-            library = ctypes.CDLL(str(Path(found.origin).with_name("libfacedetection.so")))
-            self._call = getattr(library, _SYMBOL)
-        except (OSError, AttributeError) as error:
-            raise UsageError(
-                f"The face detector cannot be loaded ({error}). Install the version of yuface that "
-                "requirements.txt names."
-            ) from None
+            self._call = getattr(library(), _SYMBOL)
+        except AttributeError as error:
+            raise unfit(error) from None
         pointer, number = ctypes.c_void_p, ctypes.c_int
         self._call.restype = pointer
         self._call.argtypes = [pointer, pointer, number, number, number]

@@ -21,8 +21,9 @@ def test_types_hold(npx: str) -> None:
     assert run.returncode == 0, run.stdout
 
 
-def test_no_script_style_or_handler_is_inline() -> None:
-    html = (WEB / "index.html").read_text()
+@pytest.mark.parametrize("name", ["index.html", "local.html"])
+def test_no_script_style_or_handler_is_inline(name: str) -> None:
+    html = (WEB / name).read_text()
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", html)
     assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", html))
 
