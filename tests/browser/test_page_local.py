@@ -5,32 +5,29 @@ for comparison alone.
 """
 
 import base64
-import functools
 import io
 import json
 import re
 import shutil
 import subprocess
 import sys
-import threading
+import tarfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from models import faces, images
-from models.faces import Face, FaceSpec
+from models import images
 from models.libfacedetection import LibFaceDetection
 from tests.amount import amount
 from tests.browser.conftest import Watch
+from tests.browser.static_host import Host, serve
 from tests.pictures import two_faces
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,45 +36,6 @@ NOBODY = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 FRAMES_A_SECOND_AT_LEAST = 1
 """A floor for a shared and loaded machine, not an aim: what was measured is printed."""
-
-
-class Files(SimpleHTTPRequestHandler):
-    """A static host as plain as can be; it notes what was asked of it."""
-
-    asked: list[str]
-    extensions_map: ClassVar[dict[str, str]] = {
-        **SimpleHTTPRequestHandler.extensions_map,
-        ".mjs": "text/javascript",
-        ".wasm": "application/wasm",
-    }
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on the terminal."""
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        super().do_GET()
-
-
-@dataclass
-class Host:
-    """A running file server."""
-
-    url: str
-    asked: list[str] = field(default_factory=list)
-
-
-def serve(folder: Path) -> Iterator[Host]:
-    host = Host("")
-    handler = type("Noting", (Files,), {"asked": host.asked})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=folder))
-    host.url = f"http://127.0.0.1:{server.server_address[1]}/"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield host
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +237,7 @@ def test_the_camera_is_read_on_the_device(
         }"""
     )
     began = time.monotonic()
-    page.wait_for_timeout(5_000)
+    page.wait_for_timeout(3_000)
     read = page.evaluate("() => window.frames_read") / (time.monotonic() - began)
     print(f"camera without a server: {read:.1f} frames a second")
     print(page.locator("#live-timing").inner_text())
@@ -290,45 +248,6 @@ def test_the_camera_is_read_on_the_device(
     page.get_by_role("button", name="Stop the camera").click()
     page.wait_for_selector("#live", state="hidden")
     assert page.evaluate("() => document.querySelector('#video').srcObject === null")
-
-
-def test_pictures_are_cut_and_scaled_as_the_service_does(page: Any, face_jpeg: bytes) -> None:
-    """Pixel for pixel within one level: enlarged, averaged, turned, over the picture's edge."""
-    picture = images.decode(face_jpeg)
-    draw = np.random.default_rng(3)
-    for _ in range(amount(12, 200)):
-        scale = float(np.exp(draw.uniform(-2.5, 1)))
-        turn, reach = draw.uniform(-1, 1), 40 * scale * draw.uniform(0.2, 8)
-        centre = draw.uniform(-20, 532, 2)
-        spec = FaceSpec(wanted=True, span=float(draw.uniform(1.5, 2.5)))
-        face = face_at(centre, reach, turn)
-        ours = in_page(
-            page,
-            """async ({ picture, face, spec }) => {
-              const { crop, square } = await import('./js/local/crop.js');
-              return crop(picture, square(picture, face, spec), 96);
-            }""",
-            picture,
-            face={"box": face.box, "landmarks": face.landmarks},
-            spec={"wanted": True, "align": "eyes_mouth", "span": spec.span},
-        )
-        theirs = faces.crop(picture, face, spec, 96)
-        away = np.abs(ours.astype(int) - theirs)
-        assert away.max() <= 2 and away.mean() < 0.1, (centre, reach, turn)
-    for width, height in ((160, 160), (96, 33), (256, 256), (640, 640), (700, 513)):
-        ours = in_page(
-            page,
-            """async ({ picture, width, height }) => {
-              const { resized } = await import('./js/local/picture.js');
-              return resized(picture, width, height);
-            }""",
-            picture,
-            width=width,
-            height=height,
-        )
-        how = cv2.INTER_AREA if width < 512 else cv2.INTER_LINEAR
-        theirs = cv2.resize(picture, (width, height), interpolation=how)
-        assert np.abs(ours.astype(int) - theirs).max() <= 1, (width, height)
 
 
 @pytest.mark.parametrize("side", [96, 160, 320])
@@ -348,7 +267,13 @@ def test_faces_stand_where_the_library_finds_them(page: Any, face_jpeg: bytes, s
             { data: bytes, width, height });
           return rows.map(({ score, places }) => [score, ...places]);
         }""",
-        [base64.b64encode(rgba(small)).decode(), side, side * 3 // 4],
+        [
+            base64.b64encode(
+                np.dstack([small, np.full(small.shape[:2], 255, np.uint8)]).tobytes()
+            ).decode(),
+            side,
+            side * 3 // 4,
+        ],
     )
     assert len(theirs) >= 1 and len(ours) == len(theirs)
     # Sums in another order: a number on the edge between two whole ones may fall either way.
@@ -385,8 +310,6 @@ def test_the_service_says_that_this_page_is_made_not_served(browser: Any, servic
 def test_published_faces_get_the_services_answers(
     answer: Callable[..., Any], classify: Callable[..., Any], data_folder: Path
 ) -> None:
-    import tarfile
-
     archive = data_folder / "jaffe.tar.gz"
     if not archive.is_file():
         pytest.skip(f"{archive} is not there: JAFFE is requested from Zenodo, record 3451524")
@@ -421,30 +344,3 @@ def crowd_of(face: bytes) -> bytes:
     out = io.BytesIO()
     scene.save(out, "PNG")
     return out.getvalue()
-
-
-def face_at(centre: np.ndarray, reach: float, turn: float) -> Face:
-    """Eyes and mouth `reach` pixels apart, turned by so many radians."""
-    upright = np.array([(-0.5, -0.5), (0.5, -0.5), (0, 0), (-0.35, 0.5), (0.35, 0.5)]) * reach
-    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    marks = upright @ matrix + centre
-    box = (centre[0] - reach, centre[1] - reach, 2 * reach, 2 * reach)
-    return Face(tuple(map(float, box)), 1.0, tuple(map(tuple, marks.tolist())))  # type: ignore[arg-type]
-
-
-def rgba(picture: np.ndarray) -> bytes:
-    return np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)]).tobytes()
-
-
-def in_page(page: Any, code: str, picture: np.ndarray, **more: Any) -> np.ndarray:
-    """Run JavaScript that takes a picture and gives one; uint8 (height, width, 3)."""
-    work = """async ([data, width, height, more]) => {
-      const bytes = Uint8ClampedArray.from(atob(data), (letter) => letter.charCodeAt(0));
-      const out = await (WORK)({ picture: { data: bytes, width, height }, ...more });
-      let letters = '';
-      for (const value of out.data) letters += String.fromCharCode(value);
-      return [out.width, out.height, btoa(letters)];
-    }""".replace("WORK", code)
-    given = base64.b64encode(rgba(picture)).decode(), picture.shape[1], picture.shape[0], more
-    width, height, data = page.evaluate(work, list(given))
-    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)[..., :3]
