@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,15 +25,19 @@ from models import images
 from models.errors import HyojoError, UsageError
 from models.explain import unexplained
 from models.videos import WRITES, Sink, Source, see_that_it_can_be_written
-from service import catalog, keys, logs, scratch
+from service import catalog, hiring, keys, logs, names, scratch
+from service.admission import see_that_they_agree
 from service.batch import Question, classify_files
-from service.crew import Crew, Crews
+from service.crew import Crew
+from service.crews import Crews
 from service.endpoint import EndpointError, bind
-from service.errors import SettingsError
+from service.errors import ApiError, SettingsError
 from service.gallery import Gallery
+from service.guests import Guests
 from service.hangup import on_hangup
 from service.limits import no_core_dumps
 from service.listing import Table, as_json, with_progress
+from service.nursery import Nursery
 from service.pool import Pool
 from service.renewal import Renewal
 from service.scratch import ScratchError
@@ -56,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         if options.explain:
             raise UsageError("--explain needs the images: python infer.py PATH --explain OUT.")
         return serve(settings)
-    except (HyojoError, SettingsError, EndpointError, ScratchError) as error:
+    except (HyojoError, SettingsError, EndpointError, ScratchError, ApiError) as error:
         print(f"infer.py: {error}", file=sys.stderr)
         return 2
 
@@ -72,24 +76,28 @@ def serve(settings: Settings) -> int:
 def _serve(settings: Settings, shelf: Shelf) -> int:
     """The worker with its bundles on a shelf."""
 
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    poller = zmq.Poller()
+
     def read() -> catalog.Catalog:
         return catalog.read(settings.params, settings.model_names, settings.model, shelf)
 
     def hire(models: catalog.Catalog) -> Pool:
-        pool = _pool(context, models, settings)
-        pool.inherit, pool.source = shelf.files(models.folders.values()), settings.params
-        return pool
+        return hiring.for_serving(context, models, settings, shelf)
+
+    def invite(name: str, guest: catalog.Guest, nursery: Callable[[], Nursery]) -> Pool:
+        return hiring.for_guest(context, name, guest, settings, nursery)
 
     models = read()
     for info in models.models.values():
         if info.error:
             logs.say(f"infer.py: {info.error}", wrong=True)
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     endpoint = bind(
         context, settings.worker, keys.for_endpoint(settings.worker, settings.worker_keys)
     )
     renewal = Renewal(read, hire, shelf)
-    crews = Crews(Crew(models, hire(models)), renewal)
+    guests = Guests(settings.model_memory, invite, poller)
+    crews = Crews(Crew(models, hire(models)), renewal, guests, poller)
     worker = Worker(settings, endpoint, crews)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
@@ -106,14 +114,14 @@ def _serve(settings: Settings, shelf: Shelf) -> int:
 def classify(options: argparse.Namespace, settings: Settings) -> int:
     """Classify files and folders; results go to standard output, progress to standard error."""
     paths = _files(options.paths)
-    models = _models(settings)
-    if options.explain and not models.models[settings.model].explains:
+    models, averaged = _models(settings)
+    if options.explain and (averaged or not models.models[settings.model].explains):
         raise unexplained(settings.model)
     gallery = options.explain and Gallery(options.explain, paths, settings.max_pixels)
     size = min(settings.predictors, -(-len(paths) // options.batch_size))
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    pool = _pool(context, models, settings.model_copy(update={"predictors": size}))
-    question = Question(settings.model, options.faces, options.top, bool(gallery))
+    pool = hiring.for_files(context, models, settings.model_copy(update={"predictors": size}))
+    question = Question(settings.model, options.faces, options.top, bool(gallery), averaged)
     results = classify_files(pool, paths, question, options.batch_size)
     began = time.monotonic()
     table = Table(paths)
@@ -147,11 +155,13 @@ def annotate(options: argparse.Namespace, settings: Settings) -> int:
     _see_that_it_is_one_video(options)
     if options.out:
         see_that_it_can_be_written(options.out, options.video)
-    models = _models(settings)
+    models, averaged = _models(settings)
+    if averaged:
+        raise UsageError("--video takes one model; averages are for images.")
     source = Source(options.video, settings.max_pixels)
     sink = options.out and Sink(options.out, source.fps, source.width, source.height)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    pool = _pool(context, models, settings)
+    pool = hiring.for_files(context, models, settings)
     watch = Watch(pool, source, Question(settings.model, options.faces), options.batch_size)
     labels = models.models[settings.model].labels
     steadier = Steadier(labels, options.top, options.smooth, 1 / source.fps)
@@ -189,27 +199,20 @@ def _see_that_it_is_one_video(options: argparse.Namespace) -> None:
         raise UsageError("Say what is to come of the video: --out annotated.mp4, --json, or both.")
 
 
-def _models(settings: Settings) -> catalog.Catalog:
-    """The one model that is asked, fit to answer."""
+def _models(settings: Settings) -> tuple[catalog.Catalog, tuple[str, ...]]:
+    """The model that is asked, fit to answer; or several, and their names, to be averaged."""
     logs.configure("error", "console", "infer.py")
-    models = catalog.read(settings.params, [settings.model], settings.model)
-    if models.problem:
-        raise UsageError(models.problem)
-    return models
-
-
-def _pool(
-    context: "zmq.Context[zmq.Socket[bytes]]", models: catalog.Catalog, settings: Settings
-) -> Pool:
-    return Pool(
-        context,
-        list(models.folders.values()),
-        settings.predictors,
-        settings.max_pixels,
-        settings.predictor_timeout_s,
-        settings.predictor_stuck_s,
-        settings.predictor_memory_mb,
-    )
+    averaged: tuple[str, ...] = ()
+    if names.is_average(settings.model):
+        averaged = names.members(settings.model, catalog.found(settings.params))
+    wanted = averaged or (settings.model,)
+    models = catalog.read(settings.params, wanted, wanted[0])
+    for info in models.models.values():
+        if info.error:
+            raise UsageError(info.error)
+    if averaged:
+        see_that_they_agree(list(models.models.values()))
+    return models, averaged
 
 
 def _files(given: Iterable[Path]) -> list[Path]:
@@ -234,8 +237,9 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
         overrides["predictors"] = options.processes
     if options.model is not None:
         folder = Path(options.model)
-        overrides["model"] = folder.name
-        if len(folder.parts) > 1:
+        by_folder = len(folder.parts) > 1 and not names.is_average(options.model)
+        overrides["model"] = folder.name if by_folder else options.model
+        if by_folder:
             overrides["params"] = folder.parent
     return overrides
 
@@ -272,7 +276,11 @@ def _parser() -> argparse.ArgumentParser:
         "paths", metavar="PATH", type=Path, nargs="*", help="images and folders of images"
     )
     model = parser.add_argument_group("model")
-    model.add_argument("--model", help="name in params/, or a bundle's folder (default: emotion)")
+    model.add_argument(
+        "--model",
+        help="name in params/, FAMILY:NAME in its folder FAMILY, average:A,B of several with the "
+        "same labels, or a bundle's folder (default: emotion)",
+    )
     model.add_argument(
         "--processes",
         type=_positive,

@@ -54,6 +54,8 @@ class Predictor:
     Args:
         bundle: verified, see `models.bundle.load`.
         max_pixels: larger pictures are refused.
+        largest_batch: crops that the network is given at once; fewer take less memory, and less
+            time to start.
 
     Raises:
         BundleError: the network cannot be loaded or does not answer as its manifest says.
@@ -62,8 +64,11 @@ class Predictor:
     BATCH_SIZES = (1, 2, 4, 8)
     """The only batch sizes the network ever sees: each new shape costs ten times a warm one."""
 
-    def __init__(self, bundle: Bundle, max_pixels: int = images.MAX_PIXELS) -> None:
+    def __init__(
+        self, bundle: Bundle, max_pixels: int = images.MAX_PIXELS, largest_batch: int = 8
+    ) -> None:
         self.bundle = bundle
+        self._sizes = [size for size in self.BATCH_SIZES if size <= largest_batch]
         self.labels = bundle.manifest.labels
         given = bundle.manifest
         self._looker = Looker(given.faces, given.input.size, max_pixels)
@@ -150,9 +155,9 @@ class Predictor:
         spec = self.bundle.manifest.input
         rows = [np.empty((0, len(self.labels)), np.float32)]
         evidence: list[np.ndarray] = []
-        for start in range(0, len(crops), self.BATCH_SIZES[-1]):
-            part = list(crops[start : start + self.BATCH_SIZES[-1]])
-            size = next(size for size in self.BATCH_SIZES if size >= len(part))
+        for start in range(0, len(crops), self._sizes[-1]):
+            part = list(crops[start : start + self._sizes[-1]])
+            size = next(size for size in self._sizes if size >= len(part))
             padded = part + [part[-1]] * (size - len(part))
             rows.append(self._network.run(spec.tensor(padded))[: len(part)])
             if explain:
@@ -172,7 +177,7 @@ class Predictor:
         """Answer once at every batch size, and see that the manifest keeps its word."""
         size = self.bundle.manifest.input.size
         blank = np.full((size, size, 3), 127, np.uint8)
-        for count in self.BATCH_SIZES:
+        for count in self._sizes:
             try:
                 answer = self._network.run(self.bundle.manifest.input.tensor([blank] * count))
             except Exception as error:

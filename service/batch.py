@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import BundleError
+from service.averaging import mean
 from service.pool import Lost, Pool
 from service.protocol import FacesMode, ImageProblem, ImageResult, Job, JobDone
 
@@ -17,12 +18,25 @@ START_PATIENCE_S = 90.0
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of every image: see `service.protocol.ClassifyRequest`."""
+    """What is asked of every image: see `service.protocol.ClassifyRequest`.
+
+    Attributes:
+        averaged: the models whose answers are averaged; without any, `model` answers.
+    """
 
     model: str
     faces: FacesMode = "auto"
     top: int | None = None
     explain: bool = False
+    averaged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Images, by their indices, that one model is to look at; `member` is its number."""
+
+    indices: list[int]
+    member: int
 
 
 def classify_files(
@@ -57,8 +71,10 @@ class _Run:
         self._question = question
         self._batch_size = batch_size
         self._next = 0  # the first path not yet planned
-        self._plan: deque[list[int]] = deque()  # batches of indices, to be handed out
-        self._out: dict[str, list[int]] = {}  # job -> its indices
+        self._models = question.averaged or (question.model,)
+        self._plan: deque[_Part] = deque()  # to be handed out
+        self._out: dict[str, _Part] = {}  # by their jobs
+        self._told: dict[int, dict[int, ImageResult]] = {}  # of an image, by member
         self._done: dict[int, ImageResult] = {}
         self._jobs = 0
 
@@ -82,44 +98,58 @@ class _Run:
         while self._pool.idle and (self._plan or self._next < min(reach, len(self._paths))):
             if not self._plan:
                 end = min(self._next + self._batch_size, len(self._paths))
-                self._plan.append(list(range(self._next, end)))
+                indices = list(range(self._next, end))
+                self._plan.extend(_Part(indices, member) for member in range(len(self._models)))
                 self._next = end
             self._hand_out(self._plan.popleft())
 
-    def _hand_out(self, indices: list[int]) -> None:
+    def _hand_out(self, part: _Part) -> None:
         images, read = [], []
-        for index in indices:
+        for index in part.indices:
             try:
                 images.append(self._paths[index].read_bytes())
                 read.append(index)
             except OSError as error:
                 detail = f"The file cannot be read: {error.strerror or error}."
-                self._done[index] = ImageResult(error=ImageProblem("unreadable_file", detail))
+                problem = ImageProblem("unreadable_file", detail)
+                self._tell(index, part.member, ImageResult(error=problem))
         if not read:
             return
         self._jobs += 1
         asked = self._question
         job = Job(
             id=str(self._jobs),
-            model=asked.model,
+            model=self._models[part.member],
             faces=asked.faces,
-            top=asked.top,
+            top=None if asked.averaged else asked.top,
             explain=asked.explain,
         )
+        part = _Part(read, part.member)
         if self._pool.submit(job, images):
-            self._out[job.id] = read
+            self._out[job.id] = part
         else:
-            self._plan.appendleft(read)
+            self._plan.appendleft(part)
 
     def _take(self, event: JobDone | Lost) -> None:
-        indices = self._out.pop(event.id)
+        part = self._out.pop(event.id)
         if isinstance(event, JobDone):
-            self._done.update(zip(indices, event.results, strict=True))
-        elif len(indices) > 1:
-            self._plan.extend([index] for index in indices)
+            for index, result in zip(part.indices, event.results, strict=True):
+                self._tell(index, part.member, result)
+        elif len(part.indices) > 1:
+            self._plan.extend(_Part([index], part.member) for index in part.indices)
         else:
             problem = ImageProblem("worker_lost", event.detail)
-            self._done[indices[0]] = ImageResult(error=problem)
+            self._tell(part.indices[0], part.member, ImageResult(error=problem))
+
+    def _tell(self, index: int, member: int, result: ImageResult) -> None:
+        """Keep what one model says of an image; with the last one's the image is done."""
+        told = self._told.setdefault(index, {})
+        told[member] = result
+        if len(told) == len(self._models):
+            del self._told[index]
+            asked = self._question
+            ordered = [told[n] for n in range(len(told))]
+            self._done[index] = mean(ordered, asked.top) if asked.averaged else result
 
 
 def see_that_it_starts(pool: Pool, began: float) -> None:

@@ -126,6 +126,12 @@ PROBLEMS: dict[str, Problem] = {
         "This model cannot show what decided",
         "GET /models says which can (`explains`). Ask another, or leave `explain` away.",
     ),
+    "not_averageable": Problem(
+        422,
+        "These models cannot be averaged",
+        "`average:A,B` takes 2 to 8 different models with the same labels, which see the same "
+        "faces or the whole picture. GET /models lists labels.",
+    ),
     "too_many_images": Problem(
         422, "Too many images", "One request takes at most HYOJO_MAX_IMAGES images."
     ),
@@ -180,6 +186,13 @@ PROBLEMS: dict[str, Problem] = {
     "model_unavailable": Problem(
         503, "This model cannot be served", "Its bundle is missing, incomplete or altered."
     ),
+    "no_room_for_model": Problem(
+        503,
+        "There is no room for this model just now",
+        "It is loaded when asked for, and models that are busy or loading take all of "
+        "HYOJO_MODEL_MEMORY. Try again after a moment.",
+        True,
+    ),
     "shutting_down": Problem(
         503, "The service is shutting down", "It takes no new work. Try again.", True
     ),
@@ -188,6 +201,12 @@ PROBLEMS: dict[str, Problem] = {
         "The answer took too long",
         "The deadline (HYOJO_DEADLINE_S) passed before the work was done.",
         True,
+    ),
+    "model_too_large": Problem(
+        507,
+        "This model takes more memory than there is for it",
+        "Alone, or with those it is averaged with, it takes more than HYOJO_MODEL_MEMORY. Ask for "
+        "a smaller one, or have the setting raised.",
     ),
 }
 

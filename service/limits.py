@@ -23,22 +23,26 @@ def no_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (least, least))
 
 
-def limit_memory(megabytes: int) -> None:
+def limit_memory(megabytes: int, beside: int = 0) -> None:
     """Hold this process to so much memory of its own (MiB): what it asks for beyond is refused.
 
     Libraries and other mapped files do not count (RLIMIT_DATA).
 
+    Args:
+        megabytes: that it may use.
+        beside: bytes that do not count.
+
     Raises:
         MemoryError: what it holds already leaves too little; says how much it takes.
     """
-    held = -(-own_memory_bytes() // MEGABYTE)
+    held = -(-(own_memory_bytes() - beside) // MEGABYTE)
     if held + LEAST_MB > megabytes:
         raise MemoryError(
             f"The models take {held} MiB of a predictor and HYOJO_PREDICTOR_MEMORY_MB is "
             f"{megabytes}: set it to {held + LEAST_MB} at least, or serve fewer models "
             "(HYOJO_MODELS)."
         )
-    limit = megabytes * MEGABYTE
+    limit = megabytes * MEGABYTE + beside
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 

@@ -29,6 +29,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STAGES = ("queue", "decode", "detect", "classify", "total")
 # Without the time each count began: half of the text, and nobody reads it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
+_MEGABYTE = 1024 * 1024
 _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
@@ -192,6 +193,13 @@ class _WorkerState(Collector):
             "models_broken",
             "Models that cannot be served.",
             sum(model.error is not None for model in reply.models),
+        )
+        yield _gauge("guests", "Models loaded because they were asked for.", reply.guests)
+        yield _gauge("guest_memory_bytes", "Memory that they take.", reply.guests_mb * _MEGABYTE)
+        yield _gauge(
+            "guest_memory_limit_bytes",
+            "Memory that they may take.",
+            reply.guests_limit_mb * _MEGABYTE,
         )
         events = CounterMetricFamily(
             "hyojo_worker_events", "What happened in the worker since its start.", labels=["event"]

@@ -29,10 +29,17 @@ _ADOPTION_S = 5.0
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A predictor to be born: its name towards the pool, and its command line's options."""
+    """A predictor to be born.
+
+    Attributes:
+        name: its own, unlike any other's.
+        options: its command line's.
+        bare: it reads nothing from the files that the nursery inherited.
+    """
 
     name: str
     options: list[str]
+    bare: bool = False
 
 
 class Born(msgspec.Struct, frozen=True):
@@ -78,22 +85,22 @@ class Child:
 
 
 class Nursery:
-    """The worker's side. It starts the process when first asked, and again if it ended."""
+    """The worker's side. It starts the process when first asked, and again if it ended.
 
-    def __init__(self) -> None:
+    Args:
+        inherit: open files that predictors read their bundles from.
+    """
+
+    def __init__(self, inherit: Sequence[int] = ()) -> None:
+        self._inherit = inherit
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
-        self._late: dict[str, Child] = {}
+        self._here: dict[str, Child] = {}
 
-    def ask(self, wanted: Wanted, inherit: Sequence[int] = ()) -> None:
-        """Ask for a predictor; `born` tells when it is there. It may never be.
-
-        Args:
-            wanted: which.
-            inherit: open files that it reads its bundles from; always the same ones.
-        """
+    def ask(self, wanted: Wanted) -> None:
+        """Ask for a predictor; `born` tells when it is there. It may never be."""
         if not self.alive:
-            self._start(inherit)
+            self._start()
         assert self._line is not None
         with contextlib.suppress(OSError):  # it is ending: `alive` tells
             self._line.send(msgspec.json.encode(wanted), socket.MSG_DONTWAIT)
@@ -103,9 +110,15 @@ class Nursery:
         """Whether its process runs."""
         return self._process is not None and self._process.poll() is None
 
-    def born(self) -> dict[str, Child]:
-        """Those that have come since the last look, by name."""
-        found, self._late = self._late, {}
+    def born(self, prefix: str) -> dict[str, Child]:
+        """Those that have come since the last look, by name, whose names begin so."""
+        self._hear()
+        found = {name: child for name, child in self._here.items() if name.startswith(prefix)}
+        for name in found:
+            del self._here[name]
+        return found
+
+    def _hear(self) -> None:
         while self._line is not None:
             try:
                 data = self._line.recv(_MOST_BYTES, socket.MSG_DONTWAIT)
@@ -114,8 +127,7 @@ class Nursery:
             if not data:
                 break
             one = msgspec.json.decode(data, type=Born)
-            found[one.name] = Child(one.pid)
-        return found
+            self._here[one.name] = Child(one.pid)
 
     def close(self) -> None:
         """End its process. `born` still tells of those that came before; none comes any more."""
@@ -124,22 +136,23 @@ class Nursery:
             self._process.wait()
         if self._line is not None:
             self._line.shutdown(socket.SHUT_RDWR)  # who is being born now cannot say so, and ends
-            self._late = self.born()
+            self._hear()
             self._line.close()
             self._line = None
 
-    def _start(self, inherit: Sequence[int]) -> None:
+    def _start(self) -> None:
         self.close()
         adopt_orphans()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        numbers = [os.getpid(), theirs.fileno(), *self._inherit]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "service.nursery", str(os.getpid()), str(theirs.fileno())],
+                [sys.executable, "-m", "service.nursery", *map(str, numbers)],
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what a library prints must not stand among the answers
                 process_group=0,  # Ctrl-C is for the parent, which ends its processes itself
-                pass_fds=(theirs.fileno(), *inherit),
+                pass_fds=numbers[1:],
             )
         self._line = ours
 
@@ -149,6 +162,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Forks predictors; the pool starts it.")
     parser.add_argument("parent", type=int, help="process id to end with")
     parser.add_argument("line", type=int, help="open socket that children are asked for on")
+    parser.add_argument("files", type=int, nargs="*", help="open files for children to read")
     options = parser.parse_args(argv)
     end_with_parent(signal.SIGKILL)
     if os.getppid() != options.parent:  # it ended before we asked
@@ -158,7 +172,8 @@ def main(argv: list[str] | None = None) -> int:
     life = _prepared()
     with socket.socket(fileno=options.line) as line:
         while data := line.recv(_MOST_BYTES):
-            _bear(msgspec.json.decode(data, type=Wanted), line, options.parent, life)
+            wanted = msgspec.json.decode(data, type=Wanted)
+            _bear(wanted, line, options.parent, life, options.files)
     return 0
 
 
@@ -174,7 +189,11 @@ def _prepared() -> Callable[[list[str]], int]:
 
 
 def _bear(
-    wanted: Wanted, line: socket.socket, parent: int, life: Callable[[list[str]], int]
+    wanted: Wanted,
+    line: socket.socket,
+    parent: int,
+    life: Callable[[list[str]], int],
+    files: Sequence[int],
 ) -> None:
     """Fork twice: the one in between ends at once, and the worker becomes the second's parent."""
     between = os.fork()
@@ -190,6 +209,8 @@ def _bear(
             time.sleep(0.001)
         line.send(msgspec.json.encode(Born(wanted.name, os.getpid())))
         line.close()
+        for number in files if wanted.bare else ():  # it must not hold their memory
+            os.close(number)
         with contextlib.suppress(OSError):
             Path("/proc/self/comm").write_text(PREDICTOR)
         status = life(wanted.options)

@@ -1,8 +1,13 @@
 """What the worker knows of a request until it is answered."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from service.averaging import mean
 from service.protocol import ClassifyRequest, ImageResult, Timings
+
+if TYPE_CHECKING:
+    from service.crew import Crew
 
 
 @dataclass
@@ -12,38 +17,63 @@ class Pending:
     Attributes:
         client: who asked, as the socket names it.
         request: what was asked.
-        model: the model that answers.
-        version: of it.
+        model: what answers, a model or an average of several.
+        version: of it; of an average all of them.
+        models: the one that answers, or those that are averaged.
         arrived: by `time.monotonic`.
         deadline: likewise.
-        results: one an image, None until it is there.
-        timings: of the images that are done.
+        results: one an image and model, None until it is there; all images of the first model come
+            first.
+        timings: of those that are done.
     """
 
     client: bytes
     request: ClassifyRequest
     model: str
     version: str
+    models: tuple[str, ...]
     arrived: float
     deadline: float
     results: list[ImageResult | None]
     timings: list[Timings] = field(default_factory=list)
 
+    @property
+    def top(self) -> int | None:
+        """How many labels a model is to tell: all where they are to be averaged."""
+        return self.request.top if len(self.models) == 1 else None
+
+    def told(self) -> list[ImageResult]:
+        """One result an image, once all are there."""
+        results = [result for result in self.results if result is not None]
+        if len(self.models) == 1:
+            return results
+        images = len(results) // len(self.models)
+        return [mean(results[n::images], self.request.top) for n in range(images)]
+
 
 @dataclass(frozen=True)
 class Waiting:
-    """An image in the queue: the `index`th of the request `ticket`."""
+    """An image in a queue.
+
+    Attributes:
+        ticket: of its request.
+        index: of its result there.
+        model: that is to look at it.
+        image: the file.
+    """
 
     ticket: int
     index: int
+    model: str
     image: bytes
 
 
 @dataclass(frozen=True)
 class Out:
-    """An image that a predictor has; `handed_out` by `time.monotonic`."""
+    """An image that a predictor of a crew has; `handed_out` by `time.monotonic`."""
 
     waiting: Waiting
+    crew: "Crew"
     handed_out: float
 
 

@@ -4,10 +4,11 @@ One job at a time to a process. What a lost process held is told as lost and nev
 next one: one picture must not take them all.
 """
 
+import itertools
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 KILLED_BACKOFF_S = 0.5
 """What was killed from outside while it started is no bad bundle: it is tried again soon."""
+_numbers = itertools.count()
 _log = structlog.get_logger("pool")
 
 
@@ -81,7 +83,7 @@ class Pool:
 
     Args:
         context: of ZeroMQ.
-        bundles: folders of the bundles that every process holds warm.
+        bundles: folders of the bundles that every process holds warm, by the models' names.
         size: processes.
         max_pixels: they refuse larger pictures.
         timeout_s: a job that takes longer counts as hung.
@@ -89,10 +91,13 @@ class Pool:
         memory_mb: memory of its own that a process may use (MiB).
         inherit: open files that the bundles are read from, where they are copies in memory.
         source: the folder that they were copied from, for messages.
+        beside: what the models take does not count as `memory_mb`.
+        largest_batch: crops that a network is given at once, at most.
+        lodging: whose nursery the processes come from; without it the pool has its own.
     """
 
     context: "zmq.Context[zmq.Socket[bytes]]"
-    bundles: Sequence[Path]
+    bundles: Mapping[str, Path]
     size: int
     max_pixels: int
     timeout_s: float
@@ -100,6 +105,9 @@ class Pool:
     memory_mb: int = 1280
     inherit: Sequence[int] = ()
     source: Path | None = None
+    beside: bool = False
+    largest_batch: int = 8
+    lodging: Callable[[], Nursery] | None = None
     replaced: int = 0
     unreadable: int = 0
     problem: str = ""
@@ -114,7 +122,8 @@ class Pool:
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.bind(self._endpoint)
         self._slots = [_Slot(index) for index in range(self.size)]
-        self._nursery = Nursery()
+        self.nursery = Nursery(self.inherit)
+        self._prefix = f"{next(_numbers)}."
 
     @property
     def idle(self) -> int:
@@ -130,6 +139,14 @@ class Pool:
     def busy(self) -> int:
         """Processes that have a job."""
         return sum(slot.state == "busy" for slot in self._slots)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What happened to its processes until now."""
+        return {
+            "predictors_replaced": self.replaced,
+            "predictors_unreadable": self.unreadable,
+        }
 
     @property
     def pids(self) -> list[int]:
@@ -173,7 +190,7 @@ class Pool:
         """Start what is to be started; find the dead and the hung. Call it ten times a second."""
         now = time.monotonic()
         events: list[Event] = []
-        self._take_over(self._nursery.born())
+        self._take_over(self.nursery.born(self._prefix))
         for slot in self._slots:
             if slot.state == "waiting":
                 if now >= slot.since:
@@ -188,8 +205,8 @@ class Pool:
         if slot.process is None or slot.watch is None:
             late = now - slot.since > START_TIMEOUT_S
             if late:
-                self._nursery.close()  # it hangs
-            return "" if self._nursery.alive else "could not be started"
+                self.nursery.close()  # it hangs
+            return "" if self.nursery.alive else "could not be started"
         status = slot.process.poll()
         if status is not None:
             return f"ended with status {status}"
@@ -201,13 +218,19 @@ class Pool:
             return f"was not warm within {START_TIMEOUT_S:g} s"
         return ""
 
+    def end(self) -> bool:
+        """End every process at once; whether all are gone, so that `close` waits for none."""
+        there = [slot.process for slot in self._slots if slot.process is not None]
+        for process in there:
+            process.kill()
+        return all(process.poll() is not None for process in there)
+
     def close(self) -> None:
         """End every process and remove the socket."""
-        self._nursery.close()
-        self._take_over(self._nursery.born())
-        for slot in self._slots:
-            if slot.process is not None:
-                slot.process.kill()
+        if self.lodging is None:
+            self.nursery.close()
+        self._take_over(self.nursery.born(self._prefix))
+        self.end()
         for slot in self._slots:
             if slot.process is not None:
                 slot.process.wait()
@@ -229,7 +252,7 @@ class Pool:
 
     def _told(self, detail: str) -> str:
         """A message with the bundles' places as people know them."""
-        for folder in self.bundles if self.source else ():
+        for folder in self.bundles.values() if self.source else ():
             detail = detail.replace(str(folder), f"{self.source}/{folder.name}")
         return detail
 
@@ -254,7 +277,8 @@ class Pool:
             longest = KILLED_BACKOFF_S if from_outside else LONGEST_BACKOFF_S
             pause = min(longest, FIRST_BACKOFF_S * 2**slot.failures)
             slot.failures += not from_outside
-            self.problem = self.problem or f"A predictor process {why} while it started."
+            if slot.process is not None or slot.failures > 1:  # else its nursery was at fault
+                self.problem = self.problem or f"A predictor process {why} while it started."
         _log.warning("predictor lost", predictor=slot.name, why=why, next_start_in_s=pause)
         self.replaced += 1
         slot.state, slot.process, slot.watch = "waiting", None, None
@@ -264,12 +288,16 @@ class Pool:
 
     def _start(self, slot: _Slot) -> None:
         self._generation += 1
-        slot.name = f"{slot.index}.{self._generation}"
+        slot.name = f"{self._prefix}{slot.index}.{self._generation}"
         options = ["--endpoint", self._endpoint, "--name", slot.name]
         options += ["--parent", str(os.getpid()), "--max-pixels", str(self.max_pixels)]
-        options += ["--memory-mb", str(self.memory_mb), *map(str, self.bundles)]
+        options += ["--memory-mb", str(self.memory_mb), *(["--beside"] if self.beside else [])]
+        options += ["--largest-batch", str(self.largest_batch), "--"]
+        options += [text for pair in self.bundles.items() for text in map(str, pair)]
         slot.state, slot.since = "starting", time.monotonic()
-        self._nursery.ask(Wanted(slot.name, options), self.inherit)
+        if self.lodging is not None:
+            self.nursery = self.lodging()
+        self.nursery.ask(Wanted(slot.name, options, bare=self.lodging is not None))
 
     def _take_over(self, born: dict[str, Child]) -> None:
         """Those that have come get their places; one that came too late has none any more."""

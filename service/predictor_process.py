@@ -17,7 +17,7 @@ import zmq
 
 from service import protocol
 from service.kinship import end_with_parent
-from service.limits import first_to_go, limit_memory, ran_out
+from service.limits import first_to_go, limit_memory, own_memory_bytes, ran_out
 from service.protocol import (
     Explanation,
     FaceResult,
@@ -64,9 +64,10 @@ def main(argv: list[str] | None = None) -> int:
     socket.setsockopt(zmq.LINGER, 1000)
     socket.connect(options.endpoint)
     try:
-        predictors = _load(options.bundles, options.max_pixels)
+        before = own_memory_bytes()
+        predictors = _load(options.bundles, options.max_pixels, options.largest_batch)
         _spare_the_cores()
-        limit_memory(options.memory_mb)
+        limit_memory(options.memory_mb, own_memory_bytes() - before if options.beside else 0)
     except Exception as error:  # whatever it is, the parent must hear why
         detail = str(error) or type(error).__name__
         socket.send(protocol.encode(protocol.Failed(id=options.name, detail=detail)))
@@ -172,12 +173,15 @@ def _problem(error: Exception) -> ImageProblem:
     return ImageProblem("internal", detail)
 
 
-def _load(bundles: list[Path], max_pixels: int) -> dict[str, "Predictor"]:
+def _load(bundles: list[str], max_pixels: int, largest_batch: int) -> dict[str, "Predictor"]:
     from models import bundle
     from models.predictor import Predictor
 
-    # By the folder's name, as the catalogue has them; a copied bundle still says its old one.
-    return {path.name: Predictor(bundle.load(path), max_pixels) for path in bundles}
+    # By the catalogue's names; a copied bundle still says its old one.
+    return {
+        name: Predictor(bundle.load(Path(folder)), max_pixels, largest_batch)
+        for name, folder in zip(bundles[::2], bundles[1::2], strict=True)
+    }
 
 
 def _spare_the_cores() -> None:
@@ -194,5 +198,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--parent", type=int, required=True, help="process id to end with")
     parser.add_argument("--max-pixels", type=int, required=True, help="refuse larger pictures")
     parser.add_argument("--memory-mb", type=int, required=True, help="of its own, at most (MiB)")
-    parser.add_argument("bundles", type=Path, nargs="+", help="folders of the bundles to hold warm")
+    parser.add_argument("--beside", action="store_true", help="not counting what its models take")
+    parser.add_argument("--largest-batch", type=int, required=True, help="crops at once, at most")
+    parser.add_argument("bundles", nargs="+", help="what to hold warm: a name, its folder, a name…")
     return parser.parse_args(argv)

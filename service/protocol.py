@@ -12,7 +12,7 @@ FacesMode = Literal["auto", "all", "largest", "whole"]
 Kind = Literal["expression", "smile", "things", "own"]
 State = Literal["warm", "loading", "asleep"]
 Id = Annotated[str, msgspec.Meta(max_length=128)]
-Name = Annotated[str, msgspec.Meta(max_length=256)]
+Name = Annotated[str, msgspec.Meta(max_length=1024)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -196,6 +196,9 @@ class StatusReply(Message, frozen=True, kw_only=True):
         queue_limit: images that may wait.
         oldest_wait_s: how long the first of those waiting has waited.
         counters: since the start: images, errors by kind, predictors replaced.
+        guests: models that are here because they were asked for.
+        guests_mb: memory that they take (MiB).
+        guests_limit_mb: that they may take.
     """
 
     ready: bool
@@ -208,6 +211,9 @@ class StatusReply(Message, frozen=True, kw_only=True):
     queue_limit: int
     counters: dict[str, int]
     oldest_wait_s: float = 0.0
+    guests: int = 0
+    guests_mb: float = 0.0
+    guests_limit_mb: float = 0.0
 
 
 class Hello(Message, frozen=True, kw_only=True):

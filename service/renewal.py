@@ -6,7 +6,8 @@ the new ones cannot be had, the old ones stay.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import structlog
 
@@ -62,9 +63,9 @@ class Renewal:
             self._reading.start()
         return None
 
-    def forget_all_but(self, present: Catalog) -> None:
-        """Give the memory back that only models of before needed."""
-        self._shelf.keep_only(present.folders.values())
+    def keep_only(self, folders: Iterable[Path]) -> None:
+        """Give the memory back of what is in none of these."""
+        self._shelf.keep_only(folders)
 
     def close(self) -> None:
         """End what has been started and is not wanted any more."""
@@ -87,7 +88,8 @@ class Renewal:
             if info.refused or info.error:
                 _log.error("model refused", model=name, why=info.refused or info.error)
         if found.folders == present.folders:
-            _log.info("no model has changed")
+            same = found.guests == present.guests
+            _log.info("no model has changed" if same else "models changed that nobody holds")
             return found, None
         self._pool, self._began = self._hire(found), time.monotonic()
         return None
@@ -111,5 +113,4 @@ class Renewal:
             return None
         _log.error("models refused, the old ones stay", why=why)
         self.close()
-        self.forget_all_but(present)
         return present.refusing(self._came, why), None

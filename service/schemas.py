@@ -15,7 +15,7 @@ from service.protocol import FacesMode, ImageResult, ModelInfo, Timings
 FACES: tuple[FacesMode, ...] = ("auto", "all", "largest", "whole")
 TOP_MOST = 1000
 """Highest `top`; more than a model has labels gives all of them."""
-MODEL_NAME_MOST = 64
+MODEL_NAME_MOST = 512
 
 
 class ClassifyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,8 +24,10 @@ class ClassifyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Annotated[
         Annotated[str, Meta(min_length=1, max_length=MODEL_NAME_MOST)] | None,
         Meta(
-            description="Name of a model, as GET /models lists them; without it the default.",
-            examples=["emotion"],
+            description="Name of a model, as GET /models lists them; without it the default. "
+            "`average:A,B` averages the probabilities of 2 to 8 models with the same labels; the "
+            "family `imagenet` may be left out there.",
+            examples=["emotion", "average:mobilenet_v2,efficientnet_lite0"],
         ),
     ] = None
     top: Annotated[

@@ -94,6 +94,13 @@ class Settings(BaseSettings):
         description="Names of the models to serve, with commas between.",
         json_schema_extra=_shown("every bundle in the folder"),
     )
+    model_memory: int = Field(
+        1536,
+        ge=0,
+        le=1_000_000,
+        description="Memory for models that are loaded when they are asked for (`FAMILY:NAME`), in "
+        "MiB, all together; the one used longest ago gives way.",
+    )
     predictors: int = Field(
         default_factory=_default_predictors,
         ge=1,

@@ -2,7 +2,8 @@
 
 A bundle may be replaced, damaged or removed on disk while it is served. A predictor that is started
 later must still get what the others have, so the worker keeps a copy of what predictors read and
-hands them open files: no disk needs room for it.
+hands them open files: no disk needs room for it. Of models that are loaded when they are asked for
+it keeps the manifest alone, so that what is loaded is what was announced, or refused.
 """
 
 import hashlib
@@ -28,11 +29,13 @@ class _Copy:
 
     Attributes:
         manifest: model.json as it was read, to know it again.
+        source: where it is on disk, if it is only linked to.
         folder: links to the files, as a bundle.
         files: numbers of the open files.
     """
 
     manifest: bytes
+    source: Path | None
     folder: Path
     files: tuple[int, ...]
 
@@ -64,19 +67,44 @@ class Shelf:
             BundleError: its files changed while they were read, or there is no memory for them.
         """
         manifest = msgspec.json.encode(bundle.manifest)
-        for copy in self._copies:
-            if copy.manifest == manifest and copy.folder.name == bundle.path.name:
-                return copy.folder
+        if (known := self._known(manifest, None, bundle.path.name)) is not None:
+            return known
         contents = {name: _read(bundle, name) for name in _READ}
-        hashes = {name: bundle.manifest.files[name] for name in _READ}
-        contents[MANIFEST] = msgspec.json.encode(replace(bundle.manifest, files=hashes))
-        folder = self.folder / str(next(self._numbers)) / bundle.path.name
-        folder.mkdir(parents=True)
+        contents[MANIFEST] = _shortened(bundle)
+        folder = self._new(bundle)
         files = []
         for name, content in contents.items():
             files.append(_in_memory(name, content))
             (folder / name).symlink_to(f"/proc/self/fd/{files[-1]}")
-        self._copies.append(_Copy(manifest, folder, tuple(files)))
+        self._copies.append(_Copy(manifest, None, folder, tuple(files)))
+        return folder
+
+    def link(self, bundle: Bundle) -> Path:
+        """Keep a bundle's manifest, and links to its other files, unless they are here already.
+
+        Returns:
+            where any predictor loads it, as long as its files are those of that manifest.
+        """
+        manifest, source = msgspec.json.encode(bundle.manifest), bundle.path.absolute()
+        if (known := self._known(manifest, source, bundle.path.name)) is not None:
+            return known
+        folder = self._new(bundle)
+        (folder / MANIFEST).write_bytes(_shortened(bundle))
+        for name in _READ:
+            (folder / name).symlink_to(source / name)
+        self._copies.append(_Copy(manifest, source, folder, ()))
+        return folder
+
+    def _known(self, manifest: bytes, source: Path | None, name: str) -> Path | None:
+        wanted = manifest, source, name
+        for copy in self._copies:
+            if (copy.manifest, copy.source, copy.folder.name) == wanted:
+                return copy.folder
+        return None
+
+    def _new(self, bundle: Bundle) -> Path:
+        folder = self.folder / str(next(self._numbers)) / bundle.path.name
+        folder.mkdir(parents=True)
         return folder
 
     def keep_only(self, folders: Iterable[Path]) -> None:
@@ -87,6 +115,12 @@ class Shelf:
             shutil.rmtree(copy.folder.parent, ignore_errors=True)
             for number in copy.files:
                 os.close(number)
+
+
+def _shortened(bundle: Bundle) -> bytes:
+    """A bundle's manifest with the hashes of what predictors read alone."""
+    hashes = {name: bundle.manifest.files[name] for name in _READ}
+    return msgspec.json.encode(replace(bundle.manifest, files=hashes))
 
 
 def _read(bundle: Bundle, name: str) -> bytes:

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 import structlog
 import zmq
 
-from models.explain import unexplained
 from service import protocol
-from service.crew import Crew, Crews
+from service.admission import Admission, Place
+from service.crew import Crew
+from service.crews import Crews
 from service.endpoint import Endpoint
+from service.errors import ApiError
 from service.pending import Out, Pending, Waiting, with_waits
 from service.pool import Lost
 from service.protocol import (
@@ -33,7 +35,6 @@ from service.quarantine import Quarantine
 from service.settings import Settings
 
 TICK_MS = 100
-MAX_IMAGES = 8
 COUNTED = {
     "requests": "accepted",
     "images": "in them",
@@ -70,8 +71,7 @@ class Worker:
         self._tickets = itertools.count()
         self._counters: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
         self._stopping_at: float | None = None
-        self._was_ready = False
-        self._image_ms = 20.0  # running mean of one image in a predictor, for Retry-After
+        self._admission = Admission(crews, settings.queue_size)
 
     def stop(self) -> None:
         """Finish what was accepted, refuse what comes, then let `run` return."""
@@ -91,13 +91,16 @@ class Worker:
                 self._accept()
             if time.monotonic() - ticked >= TICK_MS / 1e3:
                 self._take(self._crews.tick())
+                for ticket, refusal in self._crews.guests.unable:
+                    self._refuse_late(ticket, refusal)
+                self._crews.guests.unable.clear()
                 self._drop_late()
                 self._counters["strangers"] += self._strangers()
                 ticked = time.monotonic()
             for crew in self._crews:
                 self._hand_out(crew)
-            if not self._was_ready and self._crews.present.complete:
-                self._was_ready = True
+            if not self._crews.was_complete and self._crews.present.complete:
+                self._crews.was_complete = True
                 self._say_ready(self._crews.present, time.monotonic() - began)
         _log.info("worker stopped", **self._counters)
 
@@ -113,8 +116,12 @@ class Worker:
             for name, info in crew.catalog.models.items()
             if name in crew.catalog.folders
         )
+        on_demand = (
+            f"; when asked for {', '.join(guests)}" if (guests := crew.catalog.guests) else ""
+        )
         _log.info(
-            f"ready: {served}; {crew.pool.size} predictors on {self._address}, {seconds:.1f} s"
+            f"ready: {served}{on_demand}; {crew.predictors} predictors on {self._address}, "
+            f"{seconds:.1f} s"
         )
 
     # Requests in -----------------------------------------------------------------------------
@@ -134,61 +141,45 @@ class Worker:
             if isinstance(message, StatusRequest):
                 self._send(client, self._status(message.id))
             else:
-                refusal = self._refuse(message, len(frames) - 1)
-                if refusal is not None:
-                    self._send(client, refusal)
-                else:
-                    self._enqueue(client, message, frames[1:])
+                self._admit(client, message, frames[1:])
 
-    def _refuse(self, request: ClassifyRequest, images: int) -> ErrorReply | None:
-        """Why a request is not taken, or None."""
-        crew = self._crews.present
-        name = request.model or crew.catalog.default
-        info = crew.catalog.models.get(name)
-        served = ", ".join(crew.catalog.folders) or "none"
-        error: tuple[str, str, float | None] | None = None
-        if self._stopping_at is not None:
-            error = ("shutting_down", "The worker is stopping. Send the request again.", 1.0)
-        elif info is None:
-            detail = f"There is no model {name!r}. Models served: {served}."
-            error = ("model_not_found", detail, None)
-        elif info.error:
-            error = ("model_unavailable", info.error, None)
-        elif request.explain and not info.explains:
-            unable = unexplained(name)
-            error = (unable.code, str(unable), None)
-        elif not 1 <= images <= MAX_IMAGES:
-            detail = f"A request takes 1 to {MAX_IMAGES} images and this one has {images}."
-            error = ("too_many_images" if images else "image_missing", detail, None)
-        elif not self._was_ready and not crew.pool.ready:
-            error = ("not_ready", self._why_not_ready(), 1.0)
-        elif len(crew.queue) + images > self._settings.queue_size + crew.pool.idle:
-            # An idle process takes one as soon as this round of accepting is over.
-            self._counters["overloaded"] += 1
-            wait_s = len(crew.queue) * self._image_ms / 1e3 / crew.pool.size
-            detail = (
-                f"{len(crew.queue)} images are waiting and the queue holds "
-                f"{self._settings.queue_size}. Try again in a moment."
-            )
-            error = ("overloaded", detail, max(1.0, wait_s))
-        return error and ErrorReply(
-            id=request.id, code=error[0], detail=error[1], retry_after_s=error[2]
-        )
+    def _admit(self, client: bytes, request: ClassifyRequest, images: Sequence[bytes]) -> None:
+        """Put a request's images into the queues, or say why not."""
+        try:
+            if self._stopping_at is not None:
+                why = "The worker is stopping. Send the request again."
+                raise ApiError("shutting_down", why, 1.0)
+            places = self._admission.places(request, len(images))
+        except ApiError as refusal:
+            self._counters["overloaded"] += refusal.code == "overloaded"
+            self._send(client, _reply(request, refusal))
+        else:
+            self._enqueue(client, request, images, places)
 
-    def _enqueue(self, client: bytes, request: ClassifyRequest, images: Sequence[bytes]) -> None:
-        crew = self._crews.present
+    def _enqueue(
+        self, client: bytes, request: ClassifyRequest, images: Sequence[bytes], places: list[Place]
+    ) -> None:
         now = time.monotonic()
         wait_s = min(max(0.0, request.timeout_ms / 1e3), self._settings.deadline_s)
         ticket = next(self._tickets)
-        model = request.model or crew.catalog.default
-        results: list[ImageResult | None] = [None] * len(images)
-        version = crew.catalog.models[model].version
-        self._pending[ticket] = Pending(client, request, model, version, now, now + wait_s, results)
+        self._pending[ticket] = Pending(
+            client,
+            request,
+            model=places[0].model if len(places) == 1 else str(request.model),
+            version="+".join(place.version for place in places),
+            models=tuple(place.model for place in places),
+            arrived=now,
+            deadline=now + wait_s,
+            results=[None] * (len(images) * len(places)),
+        )
         self._counters["requests"] += 1
         self._counters["images"] += len(images)
-        for waiting in (Waiting(ticket, i, image) for i, image in enumerate(images)):
-            if not self._refused(waiting):
-                crew.queue.append(waiting)
+        numbers = itertools.count()
+        for place in places:
+            for image in images:
+                waiting = Waiting(ticket, next(numbers), place.model, image)
+                if not self._refused(waiting):
+                    place.crew.queue.append(waiting)
 
     # Work out and back -----------------------------------------------------------------------
 
@@ -209,15 +200,15 @@ class Worker:
             request = pending.request
             job = Job(
                 id=job_id,
-                model=pending.model,
+                model=waiting.model,
                 faces=request.faces,
-                top=request.top,
+                top=pending.top,
                 explain=request.explain,
             )
             if not crew.pool.submit(job, [waiting.image]):
                 return
             crew.queue.popleft()
-            self._jobs[job_id] = Out(waiting, time.monotonic())
+            self._jobs[job_id] = Out(waiting, crew, time.monotonic())
 
     def _refused(self, waiting: Waiting) -> bool:
         """Whether an image is one that predictors died on; it then has its answer."""
@@ -239,7 +230,7 @@ class Worker:
                 timings = Timings()
             else:
                 result, timings = event.results[0], event.timings_ms[0]
-                self._image_ms += 0.05 * (timings.total - self._image_ms)
+                out.crew.image_ms += 0.05 * (timings.total - out.crew.image_ms)
                 self._quarantine.answered(out.waiting.image)
             self._settle(out.waiting, result, timings, out.handed_out)
 
@@ -264,7 +255,7 @@ class Worker:
             id=pending.request.id,
             model=pending.model,
             version=pending.version,
-            results=[result for result in pending.results if result is not None],
+            results=pending.told(),
             timings_ms=slowest,
         )
         self._send(pending.client, reply)
@@ -276,17 +267,28 @@ class Worker:
 
     def _expire(self, ticket: int) -> None:
         """Answer a late request; its images leave the queue, a running one's result is dropped."""
-        pending = self._pending.pop(ticket)
-        self._crews.drop(ticket)
+        pending = self._pending[ticket]
         self._counters["late"] += 1
         code = "deadline_exceeded"
         waited = time.monotonic() - pending.arrived
         detail = f"No answer within {waited:.1f} s. The service is busy; try again in a moment."
-        if self._was_ready and not self._crews.present.pool.ready:
+        loading = [name for name in pending.models if self._crews.guests.is_loading(name)]
+        if loading:
+            detail = (
+                f"{' and '.join(loading)} could not be loaded within {waited:.1f} s, and is still "
+                "being loaded. Try again in a moment."
+            )
+        elif self._crews.was_complete and not self._crews.present.warm:
             code = "worker_lost"
             detail = f"Every predictor was lost; after {waited:.1f} s none is back. Try again soon."
-        reply = ErrorReply(id=pending.request.id, code=code, detail=detail, retry_after_s=1.0)
-        self._send(pending.client, reply)
+        self._refuse_late(ticket, ApiError(code, detail, 1.0))
+
+    def _refuse_late(self, ticket: int, refusal: ApiError) -> None:
+        """Answer a request that had been taken with why it has no answer."""
+        pending = self._pending.pop(ticket, None)
+        if pending is not None:  # else it has been answered
+            self._crews.drop(ticket)
+            self._send(pending.client, _reply(pending.request, refusal))
 
     def _send(self, client: bytes, message: Message) -> None:
         try:
@@ -303,13 +305,16 @@ class Worker:
             id=request_id,
             ready=not reason,
             reason=reason,
-            models=crew.models,
+            models=self._crews.models,
             default_model=crew.catalog.default,
             predictors_ready=crew.pool.ready,
-            predictors=crew.pool.size,
+            predictors=crew.predictors,
             queue_length=self._crews.waiting,
             queue_limit=self._settings.queue_size,
             oldest_wait_s=self._oldest_wait_s(),
+            guests=len(self._crews.guests),
+            guests_mb=round(self._crews.guests.takes_mb, 1),
+            guests_limit_mb=self._settings.model_memory,
             counters={**self._counters, **self._crews.counters},
         )
 
@@ -323,3 +328,12 @@ class Worker:
         if self._stopping_at is not None:
             return "The worker is stopping."
         return self._crews.present.why_not_ready
+
+
+def _reply(request: ClassifyRequest, refusal: ApiError) -> ErrorReply:
+    return ErrorReply(
+        id=request.id,
+        code=refusal.code,
+        detail=refusal.detail,
+        retry_after_s=refusal.retry_after,
+    )

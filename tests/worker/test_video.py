@@ -250,7 +250,7 @@ def test_a_lost_process_costs_a_second_try_and_then_these_frames_alone(
     two: Path, deaths: int
 ) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    pool = Pool(context, [PROJECT / "params" / "emotion"], 1, 10**7, 20.0)
+    pool = Pool(context, {"emotion": PROJECT / "params" / "emotion"}, 1, 10**7, 20.0)
     source = Source(two)
     watch = Watch(pool, source, Question("emotion"), 4)
     results = []

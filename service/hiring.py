@@ -1,0 +1,71 @@
+"""Pools of predictors for models, by the settings."""
+
+from collections.abc import Callable
+
+import zmq
+
+from service.catalog import Catalog, Guest
+from service.footprint import expected_mb
+from service.nursery import Nursery
+from service.pool import Pool
+from service.settings import Settings
+from service.shelf import Shelf
+
+Context = zmq.Context[zmq.Socket[bytes]]
+
+
+def for_serving(context: Context, models: Catalog, settings: Settings, shelf: Shelf) -> Pool:
+    """Predictors that hold all models that are held all the time."""
+    return Pool(
+        context,
+        models.folders,
+        settings.predictors,
+        settings.max_pixels,
+        settings.predictor_timeout_s,
+        settings.predictor_stuck_s,
+        settings.predictor_memory_mb,
+        inherit=shelf.files(models.folders.values()),
+        source=settings.params,
+    )
+
+
+def for_guest(
+    context: Context, name: str, guest: Guest, settings: Settings, nursery: Callable[[], Nursery]
+) -> Pool:
+    """One predictor for a model that was asked for; for pictures it has what the others have."""
+    return Pool(
+        context,
+        {name: guest.folder},
+        1,
+        settings.max_pixels,
+        settings.predictor_timeout_s,
+        settings.predictor_stuck_s,
+        settings.predictor_memory_mb,
+        source=guest.source,
+        beside=True,
+        largest_batch=guest.largest_batch,
+        lodging=nursery,
+    )
+
+
+def for_files(context: Context, models: Catalog, settings: Settings) -> Pool:
+    """Predictors that hold the models, one or more, that are asked about files.
+
+    Of large models there are no more than HYOJO_MODEL_MEMORY has room for, and one in any case.
+    """
+    guests = models.guests.values()
+    size = settings.predictors
+    if guests:
+        takes_mb = sum(expected_mb(guest.parameters_bytes) for guest in guests)
+        size = max(1, min(size, int(settings.model_memory / takes_mb)))
+    return Pool(
+        context,
+        {**models.folders, **{name: guest.folder for name, guest in models.guests.items()}},
+        size,
+        settings.max_pixels,
+        settings.predictor_timeout_s,
+        settings.predictor_stuck_s,
+        settings.predictor_memory_mb,
+        beside=bool(guests),
+        largest_batch=min((guest.largest_batch for guest in guests), default=8),
+    )
