@@ -15,19 +15,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import zmq
 
-from models import images
 from models.errors import HyojoError, UsageError
 from models.explain import unexplained
 from models.videos import WRITES, Sink, Source, see_that_it_can_be_written
 from service import catalog, hiring, keys, logs, names, scratch
 from service.admission import see_that_they_agree
-from service.batch import Question, classify_files
+from service.batch import Question, classify_files, files_below
 from service.crew import Crew
 from service.crews import Crews
 from service.endpoint import EndpointError, bind
@@ -113,7 +112,7 @@ def _serve(settings: Settings, shelf: Shelf) -> int:
 
 def classify(options: argparse.Namespace, settings: Settings) -> int:
     """Classify files and folders; results go to standard output, progress to standard error."""
-    paths = _files(options.paths)
+    paths = files_below(options.paths)
     models, averaged = _models(settings)
     if options.explain and (averaged or not models.models[settings.model].explains):
         raise unexplained(settings.model)
@@ -213,21 +212,6 @@ def _models(settings: Settings) -> tuple[catalog.Catalog, tuple[str, ...]]:
     if averaged:
         see_that_they_agree(list(models.models.values()))
     return models, averaged
-
-
-def _files(given: Iterable[Path]) -> list[Path]:
-    """Every image file below the paths, in the order given."""
-    files: list[Path] = []
-    for path in given:
-        if not path.exists():
-            raise UsageError(f"There is no file or folder {path}. Check the spelling.")
-        found = images.find(path)
-        if not found:
-            raise UsageError(
-                f"The folder {path} holds no image files ({', '.join(sorted(images.SUFFIXES))})."
-            )
-        files += found
-    return files
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, object]:

@@ -3,11 +3,12 @@
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.errors import BundleError
+from models import images
+from models.errors import BundleError, UsageError
 from service.averaging import mean
 from service.pool import Lost, Pool
 from service.protocol import FacesMode, ImageProblem, ImageResult, Job, JobDone
@@ -60,6 +61,25 @@ def classify_files(
         BundleError: the processes cannot start.
     """
     return _Run(pool, paths, question, batch_size).results()
+
+
+def files_below(given: Iterable[Path]) -> list[Path]:
+    """Every image file below the paths, in the order given.
+
+    Raises:
+        UsageError: a path is not there, or a folder holds no image.
+    """
+    files: list[Path] = []
+    for path in given:
+        if not path.exists():
+            raise UsageError(f"There is no file or folder {path}. Check the spelling.")
+        found = images.find(path)
+        if not found:
+            raise UsageError(
+                f"The folder {path} holds no image files ({', '.join(sorted(images.SUFFIXES))})."
+            )
+        files += found
+    return files
 
 
 class _Run:

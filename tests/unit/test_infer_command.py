@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import PROJECT
+from tests.guests import family, made
 from tests.pictures import gradient, saved
 
 EMOTIONS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
@@ -254,3 +255,41 @@ def _links(folder: Path, count: int, data: bytes) -> list[str]:
     for name in names:
         (folder / "in" / name).symlink_to(folder / "one.bin")
     return names
+
+
+def test_a_guest_and_an_average_answer_as_over_http_and_in_batches(
+    tmp_path: Path, album: Path
+) -> None:
+    params = family(tmp_path / "params", "a", "b")
+    files = [album / "b-face.jpg", album / "c-hills.png", album / "d-broken.jpg"]
+    told = {}
+    for model in ("imagenet:a", "imagenet:b", "average:a,b"):
+        done = _infer("--json", "--model", model, *files, "--top", 7, HYOJO_PARAMS=str(params))
+        assert done.returncode == 1 and "3 images, 1 failed" in done.stderr, done.stderr
+        told[model] = [json.loads(line) for line in done.stdout.splitlines()]
+    a, b, both = told.values()
+    assert [line["path"] for line in both] == [str(file) for file in files]
+    assert both[2]["error"] == a[2]["error"] and a[2]["error"]["code"] == "image_broken"
+    for one, other, mean in zip(a[:2], b[:2], both[:2], strict=True):
+        wanted = {k: (v + other["probabilities"][k]) / 2 for k, v in one["probabilities"].items()}
+        assert mean["probabilities"] == pytest.approx(wanted, abs=1e-5)
+        assert mean["label"] == next(iter(mean["probabilities"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--model", "average:a,none"], "There is no model 'none' to be averaged"),
+        (["--model", "average:a,other"], "their labels differ"),
+        (["--model", "imagenet:none"], "There is no model bundle at"),
+        (["--model", "average:a,b", "--explain", "OUT"], "cannot"),
+    ],
+)
+def test_a_guest_or_an_average_that_cannot_be_had_is_a_sentence(
+    tmp_path: Path, album: Path, arguments: list[str], sentence: str
+) -> None:
+    params = family(tmp_path / "params", "a", "b")
+    made(params / "imagenet" / "other", [f"thing {n}" for n in range(7)])
+    done = _infer(album, *arguments, folder=tmp_path, HYOJO_PARAMS=str(params))
+    assert done.returncode == 2 and done.stdout == "", done.stderr
+    assert sentence in done.stderr and len(done.stderr.splitlines()) == 1
