@@ -22,7 +22,10 @@ README = (PROJECT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```(?:\n\n```json\n(.*?)```)?", README, re.S)
 COMMANDS = [(text.strip(), answer.strip()) for kind, text, answer in BLOCKS if kind == "sh"]
 CURLS = [(command, answer) for command, answer in COMMANDS if "curl" in command]
-ELSEWHERE = ("make serve", "make test", "make image", "docker run")
+ELSEWHERE = (
+    "make serve", "make test", "make image", "docker run", "make local", "http.server",
+    "models.export",
+)  # fmt: skip
 CHANGING = ("timings_ms", "request_id", "version")
 
 

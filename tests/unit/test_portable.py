@@ -11,44 +11,13 @@ import onnx
 import pytest
 
 from models import bundle, faces, images, portable
-from models.bundle import Bundle, InputSpec, Manifest
-from models.export import export
 from models.export_command import main
-from models.faces import FaceSpec
-from models.framework import paddle
-from models.networks import NetworkSpec, build
 from models.predictor import Predictor
+from tests.bundles import untrained
 from tests.conftest import PROJECT
 
 EMOTION = PROJECT / "params" / "emotion"
 EXAMPLE = PROJECT / "web" / "example.jpg"
-
-
-def untrained(folder: Path, seed: int, network: str = "face_cnn", size: int = 48) -> Bundle:
-    """Classes of one's own, on whole pictures, by a network that has learnt nothing yet."""
-    paddle.seed(seed)
-    grey = network == "face_cnn"
-    spec = InputSpec(size, "gray", (127.5,), (1 / 64,)) if grey else InputSpec(
-        size, "rgb", (123.7, 116.3, 103.5), (0.0171, 0.0175, 0.0174)
-    )  # fmt: skip
-    with bundle.writing(folder) as fresh:
-        made = export(build(NetworkSpec(network), 3, spec.channels, size), spec, fresh)
-        manifest = Manifest(
-            name=folder.name,
-            version=str(seed),
-            labels=("mug", "schüssel", "cup with handle"),
-            input=spec,
-            faces=FaceSpec(wanted=False),
-            network={"name": network},
-            training={},
-            protocol={},
-            metrics={},
-            licence="For tests.",
-            files={},
-            explains=made.explains,
-        )
-        bundle.seal(fresh, manifest)
-    return bundle.load(folder)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +90,7 @@ def test_classes_of_ones_own(
     network: str, explains: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Grey input, whole pictures, words in another script; a PaddleClas trunk explains nothing."""
-    source = untrained(tmp_path / "mugs", 1, network)
+    source = untrained(tmp_path / "mugs", 1, network, grey=explains)
     assert source.manifest.explains is explains
     out = tmp_path / "mugs.onnx"
     status = main(["--model", str(source.path), "--format=onnx", "--out", str(out), "--json"])

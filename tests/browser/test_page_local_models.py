@@ -1,0 +1,50 @@
+"""The page without a server, made with other models than the one in the box."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.__main__ import main
+from models.predictor import Prediction, Predictor
+from tests.browser.static_host import serve
+from tests.bundles import untrained
+
+
+def test_several_models_and_classes_of_ones_own(
+    browser: Any, example: Path, tmp_path: Path
+) -> None:
+    """Whole pictures, grey and in colour: each model gets its own input of the same frame."""
+    sources = [
+        untrained(tmp_path / "params" / name, seed, size=size, grey=grey)
+        for name, seed, size, grey in (("mugs", 1, 48, True), ("cups", 2, 64, False))
+    ]
+    site = tmp_path / "site"
+    options = ["--model", "mugs,cups", "--params", str(tmp_path / "params"), "--out", str(site)]
+    assert main(options) == 0
+    still = example.read_bytes()
+    for host in serve(site):
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(host.url)
+        page.wait_for_selector("#service[data-state=ready]")
+        answers = page.evaluate(
+            """async (models) => {
+              const { classifyFrame } = await import('./js/api.js');
+              const frame = await (await fetch('example.jpg')).blob();
+              const { signal } = new AbortController();
+              const ask = (model) => classifyFrame(frame, { model, top: 2 }, signal);
+              return Promise.all(models.map(ask));
+            }""",
+            ["mugs", "cups"],
+        )
+        page.close()
+    for source, answer in zip(sources, answers, strict=True):
+        told = Predictor(source).classify([still])[0]
+        assert isinstance(told, Prediction) and told.probabilities is not None
+        result = answer["results"][0]
+        assert answer["model"] == source.manifest.name and result["faces"] == []
+        ranked = sorted(zip(told.probabilities, source.manifest.labels, strict=True), reverse=True)
+        assert list(result["probabilities"]) == [label for _, label in ranked[:2]]
+        assert result["probability"] == pytest.approx(ranked[0][0], abs=0.001)
+    assert answers[0]["timings_ms"]["decode"] == answers[1]["timings_ms"]["decode"], "decoded once"
