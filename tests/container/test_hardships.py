@@ -1,5 +1,6 @@
 """Nowhere to write, no memory to share, stops and starts without end: the container serves."""
 
+import io
 import json
 import re
 import subprocess
@@ -7,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.amount import amount
 from tests.container.engine import PROJECT, Container, Engine, docker, wait_until
@@ -49,6 +51,28 @@ def test_where_no_socket_can_be_made_it_says_so_in_a_sentence_and_ends(engine: E
     wait_until(lambda: container.state["Status"] == "exited", 30, "the end")
     assert container.state["ExitCode"] == 2
     assert "No space left on device. Set HYOJO_WORKER" in container.logs
+    assert "Traceback" not in container.logs
+
+
+def test_when_the_containers_memory_runs_out_a_predictor_goes_and_the_service_stays(
+    engine: Engine,
+):
+    """The kernel ends what `service.limits.first_to_go` named: not the worker, not the gateway."""
+    options = ("-e", "HYOJO_PREDICTORS=1", "-e", "HYOJO_PREDICTOR_MEMORY_MB=4096")
+    container = engine.start(options=options)
+    container.wait_ready()
+    picture = PICTURE.read_bytes()
+    assert container.classify(picture)["status"] == 200
+    used = int(docker("stats", "--no-stream", "--format", "{{.MemUsage}}", container.id)[:3])
+    limit = f"{used + 80}m"  # MiB: less than 40 megapixels take
+    docker("update", "--memory", limit, "--memory-swap", limit, container.id)
+    large = io.BytesIO()
+    Image.new("RGBA", (6300, 6300), (200, 30, 90, 255)).save(large, "PNG", compress_level=1)
+    answer = container.classify(large.getvalue())
+    assert (answer["status"], answer["code"]) == (503, "worker_lost")
+    assert "ended with status -9" in answer["detail"]
+    wait_until(lambda: container.classify(picture)["status"] == 200, 30, "a good answer")
+    assert container.state["Status"] == "running" and container.inspect()["RestartCount"] == 0
     assert "Traceback" not in container.logs
 
 
