@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -155,9 +156,16 @@ def launch() -> Iterator[Launcher]:
 @pytest.fixture(scope="session")
 def service() -> Iterator[Running]:
     """The whole service with the shipped bundle, shared by the tests that do not harm it."""
+    with ready_service(predictors=2) as running:
+        yield running
+
+
+@contextmanager
+def ready_service(**settings: object) -> Iterator[Running]:
+    """A whole service, ready, with settings of its own; ended with the block."""
     with tempfile.TemporaryDirectory(prefix="hyojo-") as folder:
         launcher = Launcher(Path(folder))
-        running = launcher("-m", "service", predictors=2)
+        running = launcher("-m", "service", **settings)
         try:
             running.wait_for(
                 lambda: running.process.poll() is not None or is_ready(running.url),

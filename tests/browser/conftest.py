@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import standins
+from tests.conftest import Running, ready_service
 from tests.pictures import two_faces
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +114,8 @@ class Watch:
 def open_page(service_url: str) -> Iterator[Callable[..., Any]]:
     """`open_page(browser, url=None, ready=True, before=None, **context)`: a new page, watched.
 
+    `at` is the part of its address after the service's own, such as `#smile`.
+
     At the end no page may have logged an error, broken the content security policy or asked
     anybody but the service.
     """
@@ -122,6 +126,7 @@ def open_page(service_url: str) -> Iterator[Callable[..., Any]]:
         browser: Any,
         *,
         url: str | None = None,
+        at: str = "",
         ready: bool = True,
         before: Callable[[Any], None] | None = None,
         allow: tuple[str, ...] = (),
@@ -135,7 +140,7 @@ def open_page(service_url: str) -> Iterator[Callable[..., Any]]:
         watches[-1].over(page)
         if before:
             before(page)
-        page.goto(address)
+        page.goto(address + at)
         if ready:
             page.wait_for_selector("#service[data-state=ready]")
         return page
@@ -154,6 +159,15 @@ def page(browser: Any, open_page: Callable[..., Any]) -> Any:
 @pytest.fixture(scope="session")
 def example() -> Path:
     return ROOT / "web" / "example.jpg"
+
+
+@pytest.fixture(scope="session")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service with a model of each kind, three of things, which takes addresses of images."""
+    params = tmp_path_factory.mktemp("several") / "params"
+    standins.every_kind(params)
+    with ready_service(params=params, predictors=2, url_input="https") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

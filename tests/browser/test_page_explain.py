@@ -88,7 +88,7 @@ def test_the_switch_works_by_key_and_its_focus_can_be_seen(read: Any) -> None:
     read.wait_for_selector(".heat:visible")
     style = "() => getComputedStyle(document.activeElement).outlineStyle"
     assert read.evaluate(style) != "none"
-    box = read.locator(".switch").bounding_box()
+    box = read.locator("#explain-switch").bounding_box()
     assert box["height"] >= 40, "large enough for a thumb"
 
 

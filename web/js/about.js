@@ -1,9 +1,11 @@
-/** The model in use: what it is, what its figures are worth, under which terms it comes; and choosing another. */
+/** The model in use: what it is, what its figures are worth, under which terms it comes. */
 
 /** @import {ModelInfo} from './types.js' */
-/** @import {Service} from './service.js' */
+/** @import {View} from './view.js' */
 
+import { short } from './average.js';
 import { byId, make } from './dom.js';
+import { KINDS } from './kinds.js';
 import { count, plain } from './words.js';
 
 /** How a protocol's test pictures were kept apart, for people. A figure without it says nothing. */
@@ -15,15 +17,11 @@ const PROTOCOLS = {
   none: 'nobody yet',
 };
 
-/** @param {Service} service */
-export function showAbout(service) {
-  const chooser = byId('model', HTMLSelectElement);
-  chooser.addEventListener('change', () => service.choose(chooser.value));
-  service.addEventListener('model', () => {
-    byId('model-field', HTMLElement).hidden = service.models.length < 2;
-    chooser.replaceChildren(...service.models.map(({ name }) =>
-      make('option', { value: name, selected: name === service.chosen }, plain(name))));
-    const model = service.model;
+/** @param {View} view */
+export function showAbout(view) {
+  view.addEventListener('change', () => {
+    byId('caution', HTMLElement).textContent = KINDS[view.kind].caution;
+    const { model } = view;
     if (!model) return;
     byId('facts', HTMLElement).replaceChildren(...facts(model).flatMap(([term, text]) =>
       [make('dt', {}, term), make('dd', {}, text)]));
@@ -41,7 +39,7 @@ export function showAbout(service) {
 export function facts(model) {
   /** @type {[string, string][]} */
   const lines = [
-    ['Model', `${plain(model.name)}, version ${model.version}`],
+    ['Model', `${short(model.name)}, version ${model.version}`],
     ['Network', `${model.network}, ${model.input_size} × ${model.input_size} pixels`],
     ['Knows', model.labels.length > 10 ? `${model.labels.length} classes` : model.labels.map(plain).join(', ')],
     ['Tested on', testedOn(model.protocol)],

@@ -15,6 +15,7 @@ const ANSWER_WITHIN_MS = 30_000;
 /** Codes after which the same request may well succeed a moment later, without harm. */
 const PASSING = new Set([
   'overloaded', 'worker_unavailable', 'not_ready', 'shutting_down', 'too_many_requests', 'rate_limited', 'unreachable',
+  'no_room_for_model',
 ]);
 
 /** A request that brought no result; `message` is a sentence for people. */
@@ -142,6 +143,19 @@ export function classifyFile(picture, options = {}) {
 export function classifyFrame(frame, options, signal) {
   return request(classifyPath(options), {
     method: 'POST', body: frame, headers: { 'Content-Type': 'image/jpeg' }, signal,
+  });
+}
+
+/**
+ * A picture that the server fetches itself.
+ *
+ * @param {string} address
+ * @param {Asked} options
+ * @returns {Promise<Answer>}
+ */
+export function classifyAddress(address, options = {}) {
+  return request(classifyPath(options), {
+    method: 'POST', body: JSON.stringify({ urls: [address] }), headers: { 'Content-Type': 'application/json' },
   });
 }
 

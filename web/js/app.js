@@ -1,82 +1,90 @@
 /** Puts the page together: one thing on the stage at a time, pictures or the camera. */
 
+/** @import {Given} from './given.js' */
+
 import { showAbout } from './about.js';
 import { announce } from './announce.js';
-import { byId, make } from './dom.js';
-import { mask } from './glyphs.js';
+import { showChooser } from './chooser.js';
+import { byId } from './dom.js';
 import { howMany, listen } from './intake.js';
 import { askForKey } from './key.js';
+import { KINDS } from './kinds.js';
+import { takeAddresses } from './links.js';
 import { LiveView } from './live-view.js';
 import { example, notice, Pictures } from './pictures.js';
+import { showScene } from './scene.js';
 import { Service } from './service.js';
-import { plain } from './words.js';
-
-const EXPRESSIONS = ['anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness', 'surprise'];
+import { showTabs } from './tabs.js';
+import { View } from './view.js';
 
 const service = new Service();
+const view = new View(service);
 const stage = byId('stage', HTMLElement);
 const notices = byId('notices', HTMLElement);
 const cameraButton = byId('camera', HTMLButtonElement);
-const pictures = new Pictures(byId('results', HTMLElement), service);
-const live = new LiveView(service, {
+const pictures = new Pictures(byId('results', HTMLElement), view);
+const live = new LiveView(view, {
   open: () => setStage('camera'),
   closed: () => {
     setStage(pictures.cards.length ? 'pictures' : 'empty');
     cameraButton.focus();
   },
 });
+/** @param {string} sentence */
+const say = (sentence) => notice(notices, sentence);
 
 /** @param {'empty' | 'pictures' | 'camera'} what */
 function setStage(what) {
   stage.setAttribute('data-shows', what);
-  notice(notices, '');
+  say('');
 }
 
 /**
- * @param {File[]} files
- * @param {string} sentence about files left out
+ * @param {Given[]} given
+ * @param {string} sentence about pictures left out
  */
-async function take(files, sentence = '') {
+async function take(given, sentence = '') {
   if (stage.getAttribute('data-shows') === 'camera') live.stop();
   setStage('pictures');
-  announce(`Reading ${howMany(files)}.`);
-  notice(notices, sentence);
-  const reading = pictures.show(files);
+  announce(`Reading ${howMany(given)}.`);
+  say(sentence);
+  const reading = pictures.show(given);
   if (matchMedia('(max-width: 54rem)').matches) stage.scrollIntoView({ block: 'start' });
   await reading;
 }
 
-/** @param {string[]} labels few enough to draw */
-function welcome(labels) {
-  const faces = labels.every((label) => EXPRESSIONS.includes(label));
-  const number = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'][labels.length];
-  byId('knows', HTMLElement).textContent = `It knows ${number} ${faces ? 'expressions' : 'classes'}.`;
-  byId('masks', HTMLElement).replaceChildren(
-    ...labels.map((name) => make('li', {}, mask(name), make('span', {}, plain(name)))));
-}
-
-welcome(EXPRESSIONS);
-for (const name of ['happiness', 'surprise', 'sadness']) byId('zone-masks', HTMLElement).append(mask(name));
-
-listen((files, sentence) => void take(files, sentence), (sentence) => notice(notices, sentence));
-byId('example', HTMLButtonElement).addEventListener('click', async () => take([await example()]));
+const takeAddress = takeAddresses(service, (given, sentence) => void take(given, sentence), say);
+listen((given, sentence) => void take(given, sentence), say, takeAddress);
+byId('example', HTMLButtonElement).addEventListener('click', async () =>
+  take([await example(view.model?.faces ? 'example.jpg' : KINDS[view.kind].example)]));
 cameraButton.addEventListener('click', () => void live.start());
+byId('skip', HTMLAnchorElement).addEventListener('click', (event) => {
+  event.preventDefault(); // the address keeps the tab
+  stage.focus();
+});
 
 const explain = byId('explain', HTMLInputElement);
 explain.checked = false; // some browsers keep a switch's state over a reload
-explain.addEventListener('change', () => service.explain(explain.checked));
-service.addEventListener('explain', () => {
-  byId('legend', HTMLElement).hidden = !service.explaining;
+explain.addEventListener('change', () => view.explain(explain.checked));
+view.addEventListener('explain', () => {
+  byId('legend', HTMLElement).hidden = !view.explaining;
   void pictures.explain();
 });
 
-showAbout(service);
-let known = '';
-service.addEventListener('model', () => {
-  if (known && known !== service.chosen && pictures.cards.length) void pictures.read();
-  known = service.chosen ?? '';
-  byId('tools', HTMLElement).hidden = !service.canExplain;
-  if (service.labels.length) welcome(service.labels);
+showTabs(view);
+showScene(view);
+showChooser(view, say);
+showAbout(view);
+let asked = view.key;
+let complaint = '';
+view.addEventListener('change', () => {
+  if (asked && asked !== view.key && pictures.cards.length) void pictures.again();
+  asked = view.key;
+  byId('explain-switch', HTMLElement).hidden = !view.canExplain;
+  byId('legend', HTMLElement).hidden = !view.explaining || !view.canExplain;
+  byId('tools', HTMLElement).hidden = !view.canExplain && !view.partner;
+  if (view.complaint !== complaint) say(view.complaint);
+  complaint = view.complaint;
 });
 service.addEventListener('state', () => {
   const badge = byId('service', HTMLElement);

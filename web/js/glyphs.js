@@ -2,10 +2,11 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 const HEAD = 'M32 3C50 3 59 14 59 29c0 19-13 32-27 32S5 48 5 29C5 14 14 3 32 3Z';
+const TILE = 'M18 5H46Q59 5 59 18V46Q59 59 46 59H18Q5 59 5 46V18Q5 5 18 5Z';
 
 /** Strokes are lines without fill; dots are filled circles [x, y, radius]. */
 /** @type {Record<string, {strokes: string[], dots?: [number, number, number][]}>} */
-const FACES = {
+const EXPRESSIONS = {
   anger: {
     strokes: ['M14 20l12 6', 'M50 20l-12 6', 'M23 47q9-7 18 0'],
     dots: [[21, 31, 2.8], [43, 31, 2.8]],
@@ -29,6 +30,19 @@ const FACES = {
   },
 };
 
+
+/** A smile is drawn as happiness is, and has its colour. @type {Record<string, string>} */
+const AS = { smile: 'happiness', 'no smile': 'neutral' };
+
+/** What stands for pictures of anything: drawn on a tile instead of a head. */
+/** @type {Record<string, {strokes: string[], dots?: [number, number, number][]}>} */
+const SIGNS = {
+  cup: { strokes: ['M17 28h25v11q0 10-10 10h-5q-10 0-10-10Z', 'M42 31h3q6 0 6 5.500t-6 5.500h-3.5', 'M25 15q4 3.5 0 7.5', 'M34 15q4 3.5 0 7.5'] },
+  cat: { strokes: ['M16 16l9 8h14l9-8v18q0 15-16 15t-16-15Z', 'M29 41l3 2 3-2'], dots: [[25.5, 33, 2.6], [38.5, 33, 2.6]] },
+  car: { strokes: ['M10 42v-8l7-3 5-10h18l7 10 7 2v9Z'], dots: [[20.5, 43, 5], [43.5, 43, 5]] },
+  tag: { strokes: ['M15 33l17-17h15v15L30 48Z'], dots: [[40, 23.5, 2.8]] },
+};
+
 /**
  * @param {string} tag
  * @param {Record<string, string | number>} attributes
@@ -47,12 +61,49 @@ function svg(tag, attributes) {
  * @returns {SVGElement} decorative: the label's word always stands beside it
  */
 export function mask(label) {
-  const face = label === null ? undefined : FACES[label];
-  const drawing = svg('svg', { viewBox: '0 0 64 64', class: 'mask', 'aria-hidden': 'true', focusable: 'false' });
+  const drawing = glyph(HEAD, label === null ? undefined : EXPRESSIONS[like(label)]);
   tint(drawing, label);
-  drawing.append(svg('path', { d: HEAD, class: 'mask-head' }));
-  for (const d of face?.strokes ?? []) drawing.append(svg('path', { d, class: 'mask-stroke' }));
-  for (const [cx, cy, r] of face?.dots ?? []) drawing.append(svg('circle', { cx, cy, r, class: 'mask-dot' }));
+  return drawing;
+}
+
+/**
+ * @param {string} name of a mask, or of a sign
+ * @param {string} colour the label whose colour a sign has
+ * @returns {SVGElement} decorative
+ */
+export function sign(name, colour) {
+  if (hasMask(name)) return mask(name);
+  const drawing = glyph(TILE, SIGNS[name]);
+  tint(drawing, colour);
+  return drawing;
+}
+
+/**
+ * @param {string} label
+ * @returns {boolean} whether a face is drawn for it
+ */
+export function hasMask(label) {
+  return Object.hasOwn(EXPRESSIONS, like(label));
+}
+
+/**
+ * @param {string} label
+ * @returns {string} the one whose face and colour it has
+ */
+function like(label) {
+  return AS[label] ?? label;
+}
+
+/**
+ * @param {string} shape
+ * @param {{strokes: string[], dots?: [number, number, number][]} | undefined} lines
+ * @returns {SVGElement}
+ */
+function glyph(shape, lines) {
+  const drawing = svg('svg', { viewBox: '0 0 64 64', class: 'mask', 'aria-hidden': 'true', focusable: 'false' });
+  drawing.append(svg('path', { d: shape, class: 'mask-head' }));
+  for (const d of lines?.strokes ?? []) drawing.append(svg('path', { d, class: 'mask-stroke' }));
+  for (const [cx, cy, r] of lines?.dots ?? []) drawing.append(svg('circle', { cx, cy, r, class: 'mask-dot' }));
   return drawing;
 }
 
@@ -63,5 +114,5 @@ export function mask(label) {
  * @param {string | null} label
  */
 export function tint(element, label) {
-  element.setAttribute('data-tint', label !== null && label in FACES ? label : 'other');
+  element.setAttribute('data-tint', label !== null && hasMask(label) ? like(label) : 'other');
 }

@@ -1,37 +1,42 @@
-/** The ways in for pictures: choose, drop anywhere, paste. */
+/** The ways in for pictures: choose, drop anywhere, paste; and their addresses, where the server fetches them. */
+
+/** @import {Given} from './given.js' */
 
 import { byId } from './dom.js';
+import { GivenFile } from './given.js';
 import { count } from './words.js';
 
 export const MOST_PICTURES = 8;
 
 /**
- * @param {File[]} files
- * @returns {{taken: File[], sentence: string}} the first eight, and what to say about the others
+ * @template T
+ * @param {T[]} given
+ * @returns {{taken: T[], sentence: string}} the first eight, and what to say about the others
  */
-export function firstEight(files) {
-  const taken = files.slice(0, MOST_PICTURES);
-  const left = files.length - taken.length;
+export function firstEight(given) {
+  const taken = given.slice(0, MOST_PICTURES);
+  const left = given.length - taken.length;
   if (left <= 0) return { taken, sentence: '' };
   return {
     taken,
-    sentence: `${MOST_PICTURES} pictures are read at a time. Of these ${files.length} the first ${MOST_PICTURES} `
+    sentence: `${MOST_PICTURES} pictures are read at a time. Of these ${given.length} the first ${MOST_PICTURES} `
       + `were taken; give the other ${left === 1 ? 'one' : left} afterwards.`,
   };
 }
 
 /**
- * @param {(files: File[], sentence: string) => void} take
+ * @param {(given: Given[], sentence: string) => void} take
  * @param {(sentence: string) => void} refuse
+ * @param {(text: string) => boolean} address takes a text if it is made of addresses, where these are taken
  */
-export function listen(take, refuse) {
+export function listen(take, refuse, address) {
   const chooser = byId('chooser', HTMLInputElement);
   const zone = byId('zone', HTMLButtonElement);
 
   /** @param {FileList | null | undefined} list @param {string} nothing what to say when it is empty */
   const give = (list, nothing) => {
     const { taken, sentence } = firstEight([...(list ?? [])]);
-    if (taken.length) take(taken, sentence);
+    if (taken.length) take(taken.map((file) => new GivenFile(file)), sentence);
     else if (nothing) refuse(nothing);
   };
 
@@ -54,19 +59,23 @@ export function listen(take, refuse) {
   addEventListener('drop', (event) => {
     event.preventDefault();
     hovering(false);
+    if (!event.dataTransfer?.files.length && address(event.dataTransfer?.getData('text/uri-list') ?? '')) return;
     give(event.dataTransfer?.files, 'What was dropped is not a file. Save the picture first, then drop its file here.');
   });
 
   addEventListener('paste', (event) => {
-    if (event.target instanceof HTMLInputElement && event.target.type !== 'checkbox') return;
+    const { target } = event;
+    const field = target instanceof HTMLTextAreaElement || (target instanceof HTMLInputElement && target.type !== 'checkbox');
+    if (field) return;
+    if (!event.clipboardData?.files.length && address(event.clipboardData?.getData('text/plain') ?? '')) return;
     give(event.clipboardData?.files, 'There is no picture in the clipboard. Copy one first, then paste it here.');
   });
 }
 
 /**
- * @param {File[]} files
+ * @param {Given[]} given
  * @returns {string} "3 pictures"
  */
-export function howMany(files) {
-  return count(files.length, 'picture');
+export function howMany(given) {
+  return count(given.length, 'picture');
 }

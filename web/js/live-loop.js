@@ -1,7 +1,7 @@
 /** Take a frame, have it read, show it; while one is being read the next is taken. The newest answer wins. */
 
 /** @import {Answer} from './types.js' */
-/** @import {Service} from './service.js' */
+/** @import {View} from './view.js' */
 
 import { classifyFrame, ServiceProblem } from './api.js';
 import { FrameTaker, FreshFrames } from './frames.js';
@@ -22,7 +22,8 @@ const LONGEST_WAIT_S = 10;
 
 /**
  * @typedef {Object} LiveEvents
- * @property {(answer: Answer, frame: Frame, roundTripMs: number) => void} result of a newer frame each time
+ * @property {(answers: Answer[], frame: Frame, roundTripMs: number) => void} result of a newer frame each time: one
+ *   answer a model, in the order of the view's sides
  * @property {(problem: ServiceProblem, waitS: number) => void} problem nothing is sent for `waitS` seconds
  */
 
@@ -30,14 +31,14 @@ const LONGEST_WAIT_S = 10;
  * Runs until `signal` aborts.
  *
  * @param {HTMLVideoElement} video
- * @param {Service} service
+ * @param {View} view
  * @param {AbortSignal} signal
  * @param {LiveEvents} events
  */
-export async function readLive(video, service, signal, events) {
+export async function readLive(video, view, signal, events) {
   const frames = new FreshFrames(video);
   const taker = new FrameTaker();
-  const flights = new Flights(service, events);
+  const flights = new Flights(view, events);
   signal.addEventListener('abort', () => {
     frames.stop();
     flights.end();
@@ -54,11 +55,11 @@ export async function readLive(video, service, signal, events) {
 /** The frames that are being read. */
 class Flights {
   /**
-   * @param {Service} service
+   * @param {View} view
    * @param {LiveEvents} events
    */
-  constructor(service, events) {
-    this.service = service;
+  constructor(view, events) {
+    this.view = view;
     this.events = events;
     /** @type {Map<number, AbortController>} by the frame's number, in the order they were sent */
     this.flying = new Map();
@@ -114,16 +115,21 @@ class Flights {
    */
   async fly(frame, number, signal) {
     const sentMs = performance.now();
+    const { key, sides } = this.view;
     try {
-      const answer = await classifyFrame(frame.jpeg, { ...this.service.options, faces: 'auto' }, signal);
-      if (signal.aborted || number < this.shown) return;
+      // Every model that is asked gets the frame at the same time; it is shown when all have answered.
+      const answers = await Promise.all(sides.map((side) =>
+        classifyFrame(frame.jpeg, { ...this.view.options(side), faces: 'auto' }, signal)));
+      if (signal.aborted || number < this.shown || key !== this.view.key) return;
       this.shown = number;
       this.failures = 0;
       this.drop((other) => other < number - OVERTAKEN);
-      this.events.result(answer, frame, performance.now() - sentMs);
+      this.events.result(answers, frame, performance.now() - sentMs);
     } catch (error) {
-      if (signal.aborted || number < this.shown) return; // a newer frame has been answered since: all is well
+      // A newer frame has been answered since, or another model is asked: all is well.
+      if (signal.aborted || number < this.shown || key !== this.view.key) return;
       if (!(error instanceof ServiceProblem)) throw error;
+      this.flying.get(number)?.abort(); // what another model would say of it
       this.failures += 1;
       const waitS = waitFor(error, this.failures);
       this.restUntilMs = performance.now() + waitS * 1000;

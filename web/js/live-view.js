@@ -2,7 +2,7 @@
 
 /** @import {Answer} from './types.js' */
 /** @import {Frame} from './live-loop.js' */
-/** @import {Service} from './service.js' */
+/** @import {View} from './view.js' */
 
 import { announce, murmur } from './announce.js';
 import { ServiceProblem } from './api.js';
@@ -11,11 +11,12 @@ import { cameras, CameraProblem, closeCamera, openCamera } from './camera.js';
 import { byId, make, write } from './dom.js';
 import { Heat } from './heat.js';
 import { readLive } from './live-loop.js';
+import { LiveReadings } from './live-readings.js';
 import { RateMeter } from './meter.js';
-import { Reading } from './reading.js';
 import { tellTimings } from './timings.js';
+import { membersOf } from './view.js';
 import { explanations, why } from './why.js';
-import { count, plain } from './words.js';
+import { count } from './words.js';
 
 const FIGURES_EVERY_MS = 400;
 /** One measure a frame: from its capture to its answer on the page. */
@@ -23,11 +24,11 @@ const FRAME = 'hyojo-frame';
 
 export class LiveView {
   /**
-   * @param {Service} service
+   * @param {View} view
    * @param {{open: () => void, closed: () => void}} events
    */
-  constructor(service, events) {
-    this.service = service;
+  constructor(view, events) {
+    this.view = view;
     this.events = events;
     this.section = byId('live', HTMLElement);
     this.video = byId('video', HTMLVideoElement);
@@ -42,8 +43,7 @@ export class LiveView {
     this.boxes = new Boxes(byId('live-boxes', HTMLElement));
     this.heat = new Heat(this.picture);
     this.why = byId('live-why', HTMLElement);
-    this.reading = new Reading(service.labels, { sorted: false });
-    byId('live-reading', HTMLElement).append(this.reading.element);
+    this.readings = new LiveReadings(byId('live-reading', HTMLElement), view);
     this.meter = new RateMeter();
     this.figuresMs = 0;
     /** @type {number | null} */
@@ -72,8 +72,12 @@ export class LiveView {
     addEventListener('pagehide', () => { // the browser may keep the page and show it again
       if (this.running) this.halt('paused', 'The camera was stopped when this page was left.');
     });
-    this.service.addEventListener('model', () => this.reading.hold(this.service.labels));
-    this.service.addEventListener('explain', () => this.forget()); // until the next frame is answered
+    this.view.addEventListener('change', () => {
+      if (!this.readings.arrange()) return;
+      this.boxes.clear();
+      this.forget();
+    });
+    this.view.addEventListener('explain', () => this.forget()); // until the next frame is answered
   }
 
   /** @param {string | null} deviceId */
@@ -83,8 +87,7 @@ export class LiveView {
     this.running = running;
     this.section.hidden = false;
     this.become('opening', 'Waiting for the camera: the browser may ask whether this page may use it.');
-    this.reading.hold(this.service.labels);
-    this.reading.blank('opening');
+    this.readings.blank('opening');
     this.events.open();
     this.section.scrollIntoView({ block: 'nearest' });
     byId('stop', HTMLButtonElement).focus({ preventScroll: true });
@@ -105,9 +108,10 @@ export class LiveView {
       this.picture.style.setProperty('--ratio', String(this.video.videoWidth / this.video.videoHeight || 4 / 3));
       announce('The camera is on. Press Escape to stop it.');
       this.become('live', '');
+      this.readings.wait();
       this.meter.reset();
-      await readLive(this.video, this.service, running.signal, {
-        result: (answer, frame, roundTripMs) => this.show(answer, frame, roundTripMs),
+      await readLive(this.video, this.view, running.signal, {
+        result: (answers, frame, roundTripMs) => this.show(answers, frame, roundTripMs),
         problem: (problem, waitS) => this.wait(problem, waitS),
       });
     } catch (error) {
@@ -135,7 +139,7 @@ export class LiveView {
   halt(state, sentence) {
     this.release();
     this.become(state, sentence);
-    this.reading.blank(state === 'paused' ? 'paused' : 'no camera');
+    this.readings.blank(state === 'paused' ? 'paused' : 'no camera');
     announce(sentence);
   }
 
@@ -164,31 +168,27 @@ export class LiveView {
   }
 
   /**
-   * @param {Answer} answer
-   * @param {Frame} frame the answer is of
+   * @param {Answer[]} answers one a model
+   * @param {Frame} frame the answers are of
    * @param {number} roundTripMs
    */
-  show(answer, frame, roundTripMs) {
-    this.service.answered();
+  show(answers, frame, roundTripMs) {
+    this.view.service.answered(...this.view.sides.flatMap(membersOf));
     this.become('live', '');
-    const result = answer.results[0];
-    this.boxes.show(result?.faces ?? [], frame, { mirrored: this.mirrored });
-    const told = this.service.explaining ? explanations(result) : [];
+    const results = answers.map((answer) => answer.results[0]);
+    const [result] = results;
+    this.boxes.show(results.find((one) => one?.faces.length)?.faces ?? [], frame, { mirrored: this.mirrored });
+    const told = this.view.explaining ? explanations(result) : [];
     this.heat.show(told, frame, this.mirrored);
-    if (result?.label != null && result.probability !== null) {
-      this.reading.show(result.label, result.probability, result.probabilities);
-      murmur(plain(result.label));
-    } else {
-      this.reading.blank('no face', 'Look toward the camera, in good light.');
-      murmur('No face is seen.');
-    }
+    murmur(this.readings.show(results));
     requestAnimationFrame(() => this.timed(frame.capturedMs)); // called when this is about to be painted
     const nowMs = performance.now();
     this.meter.tick(nowMs);
     if (nowMs - this.figuresMs < FIGURES_EVERY_MS) return; // figures that flicker cannot be read
     this.figuresMs = nowMs;
     this.rate.textContent = this.meter.perSecond ? `${this.meter.perSecond.toFixed(0)} frames a second` : '';
-    this.timing.textContent = tellTimings(answer.timings_ms, roundTripMs, this.fromCameraMs);
+    const slowest = answers.reduce((one, other) => ((other.timings_ms.total ?? 0) > (one.timings_ms.total ?? 0) ? other : one));
+    this.timing.textContent = tellTimings(slowest.timings_ms, roundTripMs, this.fromCameraMs);
     this.why.textContent = why(told[0], result?.faces.length ? 'face' : 'picture');
   }
 
@@ -209,12 +209,12 @@ export class LiveView {
    * @param {number} waitS
    */
   wait(problem, waitS) {
-    this.service.note(problem);
+    this.view.service.note(problem);
     this.meter.reset();
     this.rate.textContent = '';
     this.boxes.clear();
     this.forget();
-    this.reading.blank('waiting');
+    this.readings.blank('waiting');
     const said = problem.passing && problem.code !== 'unreachable' && problem.code !== 'not_ready'
       ? 'The server is busy.' : problem.message;
     this.become('busy', `${said} Trying again in ${count(Math.ceil(waitS), 'second')}.`);

@@ -1,36 +1,44 @@
 /** The pictures given last, read two at a time so that the first answers come early. */
 
-/** @import {Service} from './service.js' */
+/** @import {Given} from './given.js' */
+/** @import {View} from './view.js' */
 
 import { announce } from './announce.js';
 import { PictureCard } from './card.js';
 import { make } from './dom.js';
+import { GivenFile } from './given.js';
 
 const AT_ONCE = 2;
 
 export class Pictures {
   /**
    * @param {HTMLElement} grid
-   * @param {Service} service
+   * @param {View} view
    */
-  constructor(grid, service) {
+  constructor(grid, view) {
     this.grid = grid;
-    this.service = service;
+    this.view = view;
     /** @type {PictureCard[]} */
     this.cards = [];
   }
 
-  /** @param {File[]} files one to eight; they take the place of the earlier ones */
-  async show(files) {
+  /** @param {Given[]} given one to eight; they take the place of the earlier ones */
+  async show(given) {
     this.clear();
-    this.cards = files.map((file) => new PictureCard(file, this.service));
+    this.cards = given.map((one) => new PictureCard(one, this.view));
     this.grid.append(...this.cards.map((card) => card.element));
-    this.grid.setAttribute('data-count', String(files.length));
+    this.grid.setAttribute('data-count', String(given.length));
     await this.read();
   }
 
-  /** Reads them all (again: after another model was chosen). */
+  /** Reads them all again, by the models that are chosen now. */
+  again() {
+    for (const card of this.cards) card.arrange();
+    return this.read();
+  }
+
   read() {
+    this.grid.setAttribute('data-columns', String(this.view.sides.length));
     return this.each(async (card) => {
       await card.load();
       return card.gone ? '' : card.read();
@@ -40,7 +48,7 @@ export class Pictures {
   /** Shows what decided, or takes it away at once. */
   explain() {
     for (const card of this.cards) card.explain();
-    return this.service.explaining ? this.each((card) => card.askWhy()) : undefined;
+    return this.view.explaining ? this.each((card) => card.askWhy()) : undefined;
   }
 
   /** @param {(card: PictureCard) => Promise<string>} work what it brought in a sentence, to be spoken */
@@ -50,9 +58,11 @@ export class Pictures {
     const lane = async () => {
       for (let card = waiting.shift(); card; card = waiting.shift()) sentences.set(card, await work(card));
     };
-    const cards = this.cards;
-    await Promise.all(Array.from({ length: AT_ONCE }, lane));
-    if (cards === this.cards) announce(cards.map((card) => sentences.get(card)).join(' '));
+    const { cards } = this;
+    const { key } = this.view;
+    // Each picture is asked of every model at once.
+    await Promise.all(Array.from({ length: this.view.sides.length > 1 ? 1 : AT_ONCE }, lane));
+    if (cards === this.cards && key === this.view.key) announce(cards.map((card) => sentences.get(card)).join(' '));
   }
 
   clear() {
@@ -63,14 +73,15 @@ export class Pictures {
 }
 
 /**
- * The example that comes with the page, as if it had been chosen.
+ * A picture that comes with the page, as if it had been chosen.
  *
- * @returns {Promise<File>}
+ * @param {string} name
+ * @returns {Promise<Given>}
  */
-export async function example() {
-  const response = await fetch('example.jpg');
+export async function example(name) {
+  const response = await fetch(name);
   if (!response.ok) throw new Error(`The example is missing (status ${response.status}).`);
-  return new File([await response.blob()], 'example.jpg', { type: 'image/jpeg' });
+  return new GivenFile(new File([await response.blob()], name, { type: 'image/jpeg' }));
 }
 
 /** @param {HTMLElement} place @param {string} sentence shown and spoken; empty takes it away */

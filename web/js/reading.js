@@ -1,12 +1,15 @@
 /** What one face (or picture) was read as: the mask, the word, a bar for each class. */
 
 import { make, write } from './dom.js';
-import { mask, tint } from './glyphs.js';
+import { hasMask, mask, tint } from './glyphs.js';
 import { percent, plain } from './words.js';
 
 /** Below this the word is shown as a guess: another class is about as likely. */
 const UNSURE_BELOW = 0.5;
 const MOST_ROWS = 10;
+/** A label with more letters than this stands over its bar, not before it. */
+const LONG = 14;
+const FEW = 2;
 
 export class Reading {
   /**
@@ -27,12 +30,29 @@ export class Reading {
     this.rows = new Map();
     /** @type {string | null | undefined} */
     this.shown = undefined;
+    this.prepare(labels);
+  }
+
+  /**
+   * Rows for these labels; without any, the best few of each answer get theirs when it comes.
+   *
+   * @param {string[]} labels
+   */
+  prepare(labels) {
+    this.best = labels.length === 0;
+    this.element.toggleAttribute('data-masks', labels.some(hasMask));
+    this.element.toggleAttribute('data-few', labels.length > 0 && labels.length <= FEW);
+    this.bars.toggleAttribute('data-best', this.best);
+    this.bars.toggleAttribute('data-long', this.best || labels.some((label) => label.length > LONG));
+    this.bars.setAttribute('aria-label', this.best ? 'The likeliest' : 'Probability of each class');
     this.hold(labels);
   }
 
   /** @param {string[]} labels */
   hold(labels) {
     this.rows = new Map(labels.slice(0, MOST_ROWS).map((label) => [label, new Row(label)]));
+    /** @type {string} the labels as their rows stand */
+    this.order = [...this.rows.keys()].join('\n');
     this.bars.replaceChildren(...[...this.rows.values()].map((row) => row.element));
   }
 
@@ -51,8 +71,10 @@ export class Reading {
       this.hold(entries.map(([name]) => name));
     }
     for (const [name, value] of entries) this.rows.get(name)?.show(value, name === label);
-    if (this.sorted) {
+    const order = entries.map((entry) => entry[0]).join('\n');
+    if ((this.sorted || this.best) && order !== this.order) {
       this.bars.append(...entries.flatMap(([name]) => this.rows.get(name)?.element ?? []));
+      this.order = order;
     }
   }
 

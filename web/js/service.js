@@ -1,15 +1,12 @@
-/** What the page knows of the service: whether it is ready, its models, and the one in use. */
+/** What the page knows of the service: whether it is ready, its models, and what it takes. */
 
-/** @import {ModelInfo} from './types.js' */
+/** @import {ModelInfo, UrlInput} from './types.js' */
 
 import { checkReady, listModels, ServiceProblem } from './api.js';
 
 const ASK_AGAIN_MS = 2_000;
 const BUSY_NO_LONGER_MS = 3_000;
 const STARTING = new Set(['not_ready', 'worker_unavailable', 'shutting_down']);
-/** A model with more labels than this is asked for its best few only. */
-const MOST_LABELS = 10;
-const BEST = 5;
 
 /** @typedef {'starting' | 'ready' | 'busy' | 'away' | 'locked'} State */
 
@@ -21,51 +18,13 @@ export class Service extends EventTarget {
     this.sentence = 'Looking for the server.';
     /** @type {ModelInfo[]} those that can be served */
     this.models = [];
-    /** @type {string | null} */
-    this.chosen = null;
-    /** Whether every answer is to tell what decided. */
-    this.explaining = false;
+    /** @type {string | null} the model that answers where none is named */
+    this.byDefault = null;
+    /** @type {UrlInput} of which addresses it fetches pictures */
+    this.urlInput = 'off';
     this.asking = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.calm = undefined;
-  }
-
-  /** @returns {ModelInfo | null} */
-  get model() {
-    return this.models.find((model) => model.name === this.chosen) ?? null;
-  }
-
-  /** @returns {string[]} labels to hold rows for; none when there are too many to show them all */
-  get labels() {
-    const labels = this.model?.labels ?? [];
-    return labels.length > MOST_LABELS ? [] : labels;
-  }
-
-  /** @returns {boolean} */
-  get canExplain() {
-    return this.model?.explains ?? false;
-  }
-
-  /** @param {boolean} yes */
-  explain(yes) {
-    this.explaining = yes;
-    this.dispatchEvent(new Event('explain'));
-  }
-
-  /** @returns {{model?: string, top?: number, explain?: boolean}} what every request says */
-  get options() {
-    const model = this.model;
-    return {
-      ...(model && this.models.length > 1 ? { model: model.name } : {}),
-      ...(model && model.labels.length > MOST_LABELS ? { top: BEST } : {}),
-      ...(this.explaining && this.canExplain ? { explain: true } : {}),
-    };
-  }
-
-  /** @param {string} name */
-  choose(name) {
-    this.chosen = name;
-    this.dispatchEvent(new Event('model'));
   }
 
   /** Asks until a warm predictor answers; then the models are known too. */
@@ -100,8 +59,14 @@ export class Service extends EventTarget {
     const list = await listModels();
     this.models = list.models.filter((model) => !model.error);
     const byDefault = this.models.find((model) => model.name === list.default) ?? this.models[0];
-    if (!this.model) this.chosen = byDefault?.name ?? null;
-    this.dispatchEvent(new Event('model'));
+    this.byDefault = byDefault?.name ?? null;
+    this.urlInput = list.url_input;
+    this.dispatchEvent(new Event('models'));
+  }
+
+  /** Learns anew which models are held in memory; what goes wrong shows at the next question. */
+  refresh() {
+    if (this.models.some(({ state }) => state !== 'warm')) this.learnModels().catch((error) => this.note(error));
   }
 
   /**
@@ -124,8 +89,11 @@ export class Service extends EventTarget {
     else void this.waitUntilReady();
   }
 
-  /** A request has just been answered. */
-  answered() {
+  /** @param {...string} names of the models that have just answered */
+  answered(...names) {
+    for (const model of this.models) {
+      if (names.includes(model.name)) model.state = 'warm';
+    }
     if (this.state !== 'ready') this.become('ready', 'The server is ready.');
   }
 

@@ -33,6 +33,8 @@
  *
  * @typedef {Object} ModelInfo
  * @property {string} name
+ * @property {Kind} kind
+ * @property {'warm' | 'loading' | 'asleep'} state whether it answers at once
  * @property {string} version
  * @property {string} task
  * @property {string[]} labels
@@ -48,6 +50,10 @@
  * @typedef {Object} ModelList
  * @property {string | null} default
  * @property {ModelInfo[]} models
+ * @property {UrlInput} url_input
+ *
+ * @typedef {'expression' | 'smile' | 'things' | 'own'} Kind what a model tells of a picture
+ * @typedef {'off' | 'https' | 'http'} UrlInput of which addresses the service fetches pictures
  *
  * @typedef {'auto' | 'all' | 'largest' | 'whole'} FaceSearch
  */
