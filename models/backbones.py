@@ -1,7 +1,9 @@
-"""PaddleClas's networks by name, each turned into a trunk without its last linear layer.
+"""Networks of others by name, each turned into a trunk without its last linear layer.
 
-`import paddleclas` costs four seconds and half a gigabyte, so it happens inside the functions here
-and only when one of its networks is asked for. Its own pretrained weights are never downloaded.
+Most are PaddleClas's. `import paddleclas` costs four seconds and half a gigabyte, so it happens
+inside the functions here and only when one of its networks is asked for. The few of `VISION` are of
+`paddle.vision`: weights with a published hash are tensor by tensor theirs (`models.published`).
+Nothing is downloaded here.
 """
 
 import contextlib
@@ -26,14 +28,24 @@ NAMES = (
     "PPHGNet_tiny", "RepVGG_A0", "HarDNet68", "MobileViT_S",
 )  # fmt: skip
 
+# Where pooling and head hang in networks of paddle.vision. Pooling that stands last is taken off
+# too, so that the trunk gives a map; VGG's stands before its other linear layers.
+VISION = {
+    "resnet50": ("avgpool", "fc"), "vgg16": ("", "classifier.6"), "vgg19": ("", "classifier.6"),
+    "inception_v3": ("avg_pool", "fc"), "densenet121": ("pool2d_avg", "out"),
+}  # fmt: skip
+
 # Below this side (pixels) a map shrinks to nothing inside the network.
-_SMALLEST = {"InceptionV3": 75, "InceptionV4": 75, "AlexNet": 224, "SqueezeNet1_1": 32}
+_SMALLEST = {"InceptionV3": 75, "InceptionV4": 75, "AlexNet": 224, "SqueezeNet1_1": 32,
+             "inception_v3": 75}  # fmt: skip
 _IMAGENET = ((123.675, 116.28, 103.53), (1 / 58.395, 1 / 57.12, 1 / 57.375))
 
 
 def advice(name: str) -> Advice:
-    """ImageNet's normalisation; 112 pixels unless the network needs more."""
+    """ImageNet's normalisation; 112 pixels unless the network needs more, or 224 as published."""
     mean, scale = _IMAGENET
+    if name in VISION:
+        return Advice(299 if name == "inception_v3" else 224, "rgb", mean, scale)
     return Advice(max(112, _SMALLEST.get(name, 0)), "rgb", mean, scale)
 
 
@@ -43,22 +55,25 @@ def check_name(name: str) -> None:
     Raises:
         UsageError: neither our own nor PaddleClas's.
     """
-    if name in NAMES or name in OWN:
+    if name in NAMES or name in OWN or name in VISION:
         return
     if not callable(getattr(_paddleclas(), name, None)) or not name[:1].isupper():
-        raise UsageError(f"There is no network {name!r}. {suggestion(name, (*OWN, *NAMES))}")
+        raise UsageError(
+            f"There is no network {name!r}. {suggestion(name, (*OWN, *NAMES, *VISION))}"
+        )
 
 
 def trunk(name: str, channels: int, size: int) -> Any:
-    """Build PaddleClas's network `name` and take its last linear layer off.
+    """Build the network `name` and take its last linear layer off.
 
     Args:
-        name: a constructor that PaddleClas exports.
+        name: one of `VISION`, or a constructor that PaddleClas exports.
         channels: 3; or 1, which is shown to the network three times over.
         size: side of the input in pixels.
 
     Returns:
-        A layer from (N, channels, size, size) to (N, width) with the attribute `width`.
+        A layer from (N, channels, size, size) to (N, width), or to a map (N, width, h, w), with the
+        attribute `width`.
 
     Raises:
         UsageError: unknown name, a size too small, or a network of a kind that has no linear head.
@@ -70,6 +85,9 @@ def trunk(name: str, channels: int, size: int) -> Any:
             f"{name} needs images of at least {smallest} pixels, not {size}: "
             f"give --image-size {smallest} or more."
         )
+    if name in VISION:
+        network = getattr(paddle.vision.models, name)(num_classes=2)
+        return _Open(name, network, grey=channels == 1)
     constructor = getattr(_paddleclas(), name)
     try:
         with _quiet():
@@ -98,8 +116,35 @@ class _Headless(nn.Layer):  # type: ignore[misc]
         self.__dict__["stages"] = list(network.children())
 
     def forward(self, x: Any) -> Any:
-        x = self.network(paddle.concat([x] * 3, axis=1) if self.grey else x)
+        x = self.network(_colour(x) if self.grey else x)
         return (x[0] if isinstance(x, list | tuple) else x).flatten(1)
+
+
+class _Open(nn.Layer):  # type: ignore[misc]
+    """A network of paddle.vision whose head, and pooling where it stands last, are the identity."""
+
+    def __init__(self, name: str, network: Any, grey: bool = False) -> None:
+        super().__init__()
+        self.grey = grey
+        pooling, head = VISION[name]
+        self.width = int(_found(network, head)[2].weight.shape[0])
+        for path in filter(None, (pooling, head)):
+            parent, attribute, _ = _found(network, path)
+            setattr(parent, attribute, nn.Identity())
+        if pooling:
+            network.num_classes = 0  # else it flattens the map
+        self.network = network
+        parts: list[Any] = []
+        for part in network.children():
+            parts += list(part) if isinstance(part, nn.LayerList) else [part]
+        self.__dict__["stages"] = [part for part in parts if part.parameters()]
+
+    def forward(self, x: Any) -> Any:
+        return self.network(_colour(x) if self.grey else x)
+
+
+def _colour(x: Any) -> Any:
+    return paddle.concat([x] * 3, axis=1)
 
 
 def _last_linear(name: str, network: Any) -> tuple[Any, str, Any]:
@@ -107,7 +152,12 @@ def _last_linear(name: str, network: Any) -> tuple[Any, str, Any]:
     found = [path for path, layer in network.named_sublayers() if isinstance(layer, nn.Linear)]
     if not found:
         raise UsageError(f"{name} has no linear head to replace. Choose another network.")
-    *parents, attribute = found[-1].split(".")
+    return _found(network, found[-1])
+
+
+def _found(network: Any, path: str) -> tuple[Any, str, Any]:
+    """A layer by its path: its parent, its name there, and itself."""
+    *parents, attribute = path.split(".")
     parent = network
     for step in parents:
         parent = parent[int(step)] if step.isdigit() else getattr(parent, step)

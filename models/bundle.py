@@ -89,7 +89,7 @@ class Manifest:
         files: sha256 in hex of each file, by its path inside the bundle.
         task: what kind of answer it gives; `features` has no labels and no inference export.
         explains: the export's second output is each place's part of each label's logit, float32
-            (N, labels, h, w).
+            (N, labels, h, w); or (N, 1, h, w) of the likeliest alone, less the mean of all.
         format: of this file.
     """
 
@@ -261,6 +261,7 @@ def _check(path: Path, manifest: Manifest) -> None:
         or len(set(manifest.labels)) != len(manifest.labels),
         "input.mean and input.scale need one number a channel": {len(spec.mean), len(spec.scale)}
         != {spec.channels},
+        "faces.centre is out of range (above 0, at most 1)": not 0 < manifest.faces.centre <= 1,
         "input.size is out of range (8 to 1024 pixels)": not 8 <= spec.size <= 1024,
         f"files must name {GRAPH} and {PARAMETERS}": answers
         and not {GRAPH, PARAMETERS} <= set(manifest.files),
@@ -277,8 +278,12 @@ def _check(path: Path, manifest: Manifest) -> None:
             )
 
 
+def remedy(manifest: Manifest) -> str:
+    """How to get a bundle again, a clause."""
+    if "published" in manifest.training:
+        return f"fetch it again: {manifest.training['command']}"
+    return f"train it anew: python train.py --data FOLDER --name {manifest.name}"
+
+
 def _mend(manifest: Manifest) -> str:
-    return (
-        "Restore the folder from where it came, or train it anew: "
-        f"python train.py --data FOLDER --name {manifest.name}."
-    )
+    return f"Restore the folder from where it came, or {remedy(manifest)}."

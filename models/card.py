@@ -31,19 +31,29 @@ _PEOPLE_LIMITS = (
     "Emotion inference at work and in schools is forbidden in the European Union "
     "(Regulation 2024/1689, article 5)."
 )
+_THINGS_LIMITS = (
+    "- It names the one thing that a photograph shows best, out of a thousand that were chosen for "
+    "a contest: 120 of them are breeds of dogs, and there is no person among them.\n"
+    "- It always names something: a picture of none of the thousand gets the nearest of them, "
+    "often with a high probability.\n"
+    "- Its photographs were found on the web, most of them in the United States and Europe; it "
+    "does worse on things as they look elsewhere."
+)
+_NAMED = 60  # labels told one by one
 
 
 def text(manifest: Manifest) -> str:
     """The card in Markdown, from what the manifest says."""
+    adopted = "published" in manifest.training
     parts = [
         f"# {manifest.name} {manifest.version}",
         _summary(manifest),
         "## Figures",
-        _figures(manifest.metrics, manifest.protocol),
+        _published(manifest) if adopted else _figures(manifest.metrics, manifest.protocol),
         "## Training",
-        _training(manifest),
+        _adopted(manifest) if adopted else _training(manifest),
         "## Use and limits",
-        _limits(manifest),
+        _THINGS_LIMITS if adopted else _limits(manifest),
         "## Terms",
         manifest.licence,
     ]
@@ -55,11 +65,40 @@ def _summary(manifest: Manifest) -> str:
     network = manifest.network
     plan = network.get("options", {}).get("plan")
     known = f"{network['name']} `{plan}`" if plan else network["name"]
+    named = ", ".join(manifest.labels[:_NAMED])
+    more = len(manifest.labels) - _NAMED
     return (
         f"Classifies {takes} as one of {len(manifest.labels)} labels: "
-        f"{', '.join(manifest.labels)}.\n"
+        f"{named}{f' and {more} more' if more > 0 else ''}.
+"
         f"Network: {known}, {network['parameters']:,} weights, "
         f"{manifest.input.size} x {manifest.input.size} pixels."
+    )
+
+
+def _published(manifest: Manifest) -> str:
+    """Others' figures: said to be theirs."""
+    told = manifest.training["published"]
+    figures = [
+        f"{title} {told[key]:.2%}" for key, title in (("top1", "top-1"), ("top5", "top-5"))
+        if told[key] is not None
+    ]  # fmt: skip
+    what = f"Published accuracy: **{', '.join(figures)}**" if figures else "No figure is published"
+    return (
+        f"{what} ({told['by']}; ImageNet's validation images, one centre crop). "
+        "It was not measured here."
+    )
+
+
+def _adopted(manifest: Manifest) -> str:
+    training = manifest.training
+    return "\n\n".join(
+        [
+            f"Trained on {training['data']}: {training['weights']}. {training['citation']}.",
+            f"Source: {training['source']}, sha256 `{training['source_sha256']}`. "
+            f"Names: {training['labels']}.",
+            f"Brought here by\n\n    {training['command']}",
+        ]
     )
 
 

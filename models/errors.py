@@ -40,6 +40,13 @@ class BundleError(HyojoError):
     code = "bundle_invalid"
 
 
+class WeightsError(HyojoError):
+    """Published weights that cannot be brought here, are not what was published, or are unsafe to
+    read."""
+
+    code = "weights_invalid"
+
+
 class DataError(HyojoError):
     """A data folder that cannot be trained on."""
 

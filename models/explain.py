@@ -44,7 +44,8 @@ def contrast(evidence: np.ndarray, index: int) -> np.ndarray:
     """What set one label apart from the others, place by place.
 
     Args:
-        evidence: float32 (labels, h, w), each place's part of each label's logit.
+        evidence: float32 (labels, h, w), each place's part of each label's logit; or (1, h, w), the
+            label's part less the mean of all (see `models.export`).
         index: of the label.
 
     Returns:
@@ -53,7 +54,7 @@ def contrast(evidence: np.ndarray, index: int) -> np.ndarray:
         the sizes add up to 1. Positive: the place spoke for the label; negative: against it. All 0
         where no place said anything.
     """
-    part = evidence[index] - evidence.mean(axis=0)
+    part = evidence[0] if len(evidence) == 1 else evidence[index] - evidence.mean(axis=0)
     size = np.abs(part).sum()
     return np.asarray(part / size if size > 0 else part * 0, np.float32)
 

@@ -3,6 +3,8 @@
 The head is linear and stands on averages over places, so the logits are a sum over places. Where
 the trunk gives a map, the export computes them that way round and answers each place's part too
 (class activation maps: Zhou et al., Learning Deep Features for Discriminative Localization, 2016).
+Of many labels that would cost a tenth of a small network's time: there only the likeliest label's
+part is answered, less the mean of all.
 """
 
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from models.networks import Classifier
 
 nn: Any = paddle.nn
 
+MANY_LABELS = 64  # from here on only the likeliest is explained
 TOLERANCE = 1e-4  # largest difference of a probability between the network and its export
 
 
@@ -80,6 +83,27 @@ class _Explained(nn.Layer):  # type: ignore[misc]
         return nn.functional.softmax(evidence.sum([2, 3]) + self.bias, axis=-1), evidence
 
 
+class _WinnerExplained(nn.Layer):  # type: ignore[misc]
+    """Probabilities (N, classes), and what set the likeliest apart at each place (N, 1, h, w): its
+    part of its logit less the mean part of all. For heads that stand on one average."""
+
+    def __init__(self, network: Classifier) -> None:
+        super().__init__()
+        self.trunk, self.pool, self.head = network.trunk, network.pool, network.head
+        weight = network.head.weight.numpy().T  # (classes, W)
+        self.apart = self.create_parameter(list(weight.shape))
+        self.apart.set_value(weight - weight.mean(axis=0))
+        self.width = int(weight.shape[1])
+
+    def forward(self, x: Any) -> Any:
+        places = self.trunk(x)
+        logits = self.head(self.pool(places).flatten(1))
+        apart = self.apart[logits.argmax(axis=1)].reshape([-1, 1, self.width])
+        height, width = int(places.shape[2]), int(places.shape[3])
+        part = paddle.bmm(apart, places.flatten(2)) / (height * width)
+        return nn.functional.softmax(logits, axis=-1), part.reshape([-1, 1, height, width])
+
+
 def export(network: Classifier, spec: InputSpec, folder: Path) -> Exported:
     """Write `inference.json` and `inference.pdiparams`.
 
@@ -102,10 +126,17 @@ def export(network: Classifier, spec: InputSpec, folder: Path) -> Exported:
         blank = paddle.zeros([1, spec.channels, spec.size, spec.size])
         places = [int(side) for side in twin.trunk(blank).shape[2:]]
     with paddle.utils.unique_name.guard("export_"):  # no name that the twin's parameters have
-        wrapped = _Explained(twin, *places) if places else _Probabilities(twin)
+        wrapped = _wrapped(twin, places)
     wrapped.eval()
     graphs.save(wrapped, spec, folder / Path(GRAPH).stem)
     return Exported(_compare(network, spec, folder), bool(places))
+
+
+def _wrapped(network: Classifier, places: list[int]) -> Any:
+    if not places:
+        return _Probabilities(network)
+    many = int(network.head.weight.shape[1]) >= MANY_LABELS and tuple(network.spec.pool) == (1, 1)
+    return _WinnerExplained(network) if many else _Explained(network, *places)
 
 
 def _shares(rows: int, columns: int, height: int, width: int) -> np.ndarray:

@@ -59,20 +59,20 @@ class FaceSpec:
     """Which crop a bundle was trained on.
 
     Attributes:
-        wanted: faces are looked for and cut; else the centre square of the whole picture is the
-            crop.
+        wanted: faces are looked for and cut; else the centre square of the whole picture is.
         detector: by name, see `detector`.
         align: `eyes_mouth` turns the face upright by its eyes and sizes the crop by the eye-mouth
-            distance;
-            `box` cuts the detector's box, unturned.
+            distance; `box` cuts the detector's box, unturned.
         span: side of the crop, in eye-mouth distances (`eyes_mouth`) or in the longer sides of the
             box (`box`).
+        centre: side of the whole picture's centre square, in its shorter sides.
     """
 
     wanted: bool
     detector: str = "yuface"
     align: Align = "eyes_mouth"
     span: float = 2.2
+    centre: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def crop(
     Returns:
         uint8 (size, size, 3), RGB. What lies outside the picture repeats its edge.
     """
-    centre, side, angle = _whole(image) if face is None else _square(face, spec)
+    centre, side, angle = _whole(image, spec) if face is None else _square(face, spec)
     jitter = jitter or Jitter()
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     centre = centre + turn @ np.array([jitter.shift_x, jitter.shift_y]) * side
@@ -252,7 +252,7 @@ def corners(image: np.ndarray, face: Face | None, spec: FaceSpec) -> np.ndarray:
         in pixels of the picture, as seen in the crop; may lie outside the picture. (0, 0) is the
         outer corner of the first pixel.
     """
-    centre, side, angle = _whole(image) if face is None else _square(face, spec)
+    centre, side, angle = _whole(image, spec) if face is None else _square(face, spec)
     across = np.array([np.cos(angle), np.sin(angle)]) * max(side, 1.0) / 2
     down = np.array([-across[1], across[0]])
     return np.array(
@@ -263,7 +263,7 @@ def corners(image: np.ndarray, face: Face | None, spec: FaceSpec) -> np.ndarray:
 
 def side(image: np.ndarray, face: Face | None, spec: FaceSpec) -> float:
     """Side of the square that `crop` (without jitter) cuts, in pixels; arguments as for `crop`."""
-    return (_whole(image) if face is None else _square(face, spec))[1]
+    return (_whole(image, spec) if face is None else _square(face, spec))[1]
 
 
 def _face(score: float, box: np.ndarray, marks: np.ndarray) -> Face:
@@ -293,9 +293,9 @@ def _overlap(a: Face, b: Face) -> float:
     return max(0.0, width) * max(0.0, height) / max(1e-9, min(a.area, b.area))
 
 
-def _whole(image: np.ndarray) -> tuple[np.ndarray, float, float]:
+def _whole(image: np.ndarray, spec: FaceSpec) -> tuple[np.ndarray, float, float]:
     height, width = image.shape[:2]
-    return np.array([width / 2, height / 2]), float(min(height, width)), 0.0
+    return np.array([width / 2, height / 2]), min(height, width) * spec.centre, 0.0
 
 
 def _square(face: Face, spec: FaceSpec) -> tuple[np.ndarray, float, float]:

@@ -113,7 +113,7 @@ class Looker:
             cut = list(faces)
         detect_s = time.perf_counter() - began
         began = time.perf_counter()
-        finer = self._finer(source, picture, faces)
+        finer = self._finer(source, picture, cut)
         decode_s += time.perf_counter() - began
         began = time.perf_counter()
         inside = [face and face.scaled(picture.scale / finer.scale) for face in cut]
@@ -146,11 +146,13 @@ class Looker:
             return images.decode_enough(source, enough_px, self._max_pixels)
         return Picture(source, source.shape[1], source.shape[0], 1.0)
 
-    def _finer(self, source: bytes | np.ndarray, picture: Picture, faces: list[Face]) -> Picture:
+    def _finer(
+        self, source: bytes | np.ndarray, picture: Picture, cut: Sequence[Face | None]
+    ) -> Picture:
         """The picture again, where its smallest crop would be enlarged too much; else itself."""
-        if picture.scale == 1 or not faces or not isinstance(source, bytes):
+        if picture.scale == 1 or not cut or not isinstance(source, bytes):
             return picture
-        smallest = min(face_cutter.side(picture.pixels, face, self._spec) for face in faces)
+        smallest = min(face_cutter.side(picture.pixels, face, self._spec) for face in cut)
         wanted = self._size / BLUR / max(smallest, 1.0)
         if wanted <= 1:
             return picture

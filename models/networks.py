@@ -203,7 +203,8 @@ class Classifier(nn.Layer):  # type: ignore[misc]
 
     def parameter_count(self) -> int:
         """Weights in all, the batch-norm statistics not counted."""
-        return int(sum(parameter.size for parameter in self.parameters()))
+        statistics = ("_mean", "_variance")
+        return int(sum(p.size for n, p in self.named_parameters() if not n.endswith(statistics)))
 
 
 def advice(name: str) -> Advice:

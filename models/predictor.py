@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models import images
-from models.bundle import GRAPH, PARAMETERS, Bundle
+from models.bundle import GRAPH, PARAMETERS, Bundle, remedy
 from models.engine import Engine
 from models.errors import BundleError, ImageError, UsageError
 from models.explain import Explanation, contrast, unexplained
@@ -191,7 +191,7 @@ class Predictor:
                 raise _unfit(self.bundle, "its probabilities do not sum to 1")
         if self.bundle.manifest.explains:
             shape = self._network.output(1).shape
-            if len(shape) != 4 or shape[:2] != answer.shape:
+            if len(shape) != 4 or shape[:2] not in (answer.shape, (len(answer), 1)):
                 raise _unfit(self.bundle, f"its evidence by place has the shape {shape}")
 
 
@@ -221,7 +221,7 @@ def _load(bundle: Bundle) -> Engine:
 
 def _unfit(bundle: Bundle, why: str) -> BundleError:
     return BundleError(
-        f"The network of the model bundle {bundle.path} cannot be used: {why}. Train it anew: "
-        f"python train.py --data FOLDER --name {bundle.manifest.name}.",
+        f"The network of the model bundle {bundle.path} cannot be used: {why}. To mend it, "
+        f"{remedy(bundle.manifest)}.",
         "bundle_unfit",
     )
