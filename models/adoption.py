@@ -17,6 +17,9 @@ from models.published import Published
 
 _DATA = "ImageNet (ILSVRC 2012), 1,000 classes, by the weights' authors"
 _PYTORCH = {"weight": "weight", "bias": "bias", "running_mean": "_mean", "running_var": "_variance"}
+# Paddle's InceptionV3 drops a fifth of its features in training and shrinks all of them by as much
+# afterwards ("downscale_in_infer"); our dropout shrinks nothing, so the head's weights are shrunk.
+_SHRUNK = {"inception_v3": 0.8}
 _COUNTER = ".num_batches_tracked"
 
 
@@ -43,6 +46,7 @@ def network_with(published: Published, tensors: Mapping[str, np.ndarray]) -> Cla
             f"The file's tensors are not those of {published.network} ({odd} differs), so nothing "
             "was written. Fetch it again, or name the right file with --from."
         )
+    state["head.weight"] = state["head.weight"] * _SHRUNK.get(published.network, 1.0)
     weights.set_state(network, state)
     network.eval()
     return network

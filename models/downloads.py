@@ -73,6 +73,7 @@ def _from_address(source: Address, folder: Path, tick: Callable[[int], None]) ->
                     stream.write(part)
                     tick(len(part))
     except urllib.error.HTTPError as error:
+        error.close()
         raise WeightsError(
             f"{source.url} answers {error.code} ({error.reason}): the file is not there any more, "
             f"or something between refuses it. {_ELSEWHERE}"

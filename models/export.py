@@ -120,6 +120,7 @@ def export(network: Classifier, spec: InputSpec, folder: Path) -> Exported:
 
     Raises:
         ExportError: a probability differs by more than `TOLERANCE`.
+        OSError: it cannot be written.
     """
     twin = graphs.folded(network, spec)
     with paddle.no_grad():
@@ -160,7 +161,10 @@ def _compare(network: Classifier, spec: InputSpec, folder: Path) -> float:
     network.eval()
     with paddle.no_grad():
         ours = nn.functional.softmax(network(paddle.to_tensor(x)), axis=-1).numpy()
-    theirs = Engine(folder / GRAPH, folder / PARAMETERS).run(x)
+    try:
+        theirs = Engine(folder / GRAPH, folder / PARAMETERS).run(x)
+    except RuntimeError as error:
+        raise graphs.unwritten(folder) from error
     difference = float(np.abs(ours - theirs).max())
     if not difference <= TOLERANCE:
         raise ExportError(

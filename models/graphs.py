@@ -1,6 +1,7 @@
 """From a network in training to a graph on disk for Paddle Inference."""
 
 import contextlib
+import errno
 import io
 import warnings
 from pathlib import Path
@@ -29,8 +30,19 @@ def save(layer: Any, spec: InputSpec, path: Path) -> None:
         layer: in evaluation mode, from images (N, C, size, size) float32.
         spec: its input.
         path: without a suffix.
+
+    Raises:
+        OSError: it cannot be written.
     """
     shape = paddle.static.InputSpec([None, spec.channels, spec.size, spec.size], "float32", "x")
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        paddle.jit.save(layer, str(path), input_spec=[shape])
+        try:
+            paddle.jit.save(layer, str(path), input_spec=[shape])
+        except RuntimeError as error:  # Paddle's own kinds, whatever the system said
+            raise unwritten(path) from error
+
+
+def unwritten(path: Path) -> OSError:
+    """The error for a graph that is not whole on disk; Paddle does not say why, or not at all."""
+    return OSError(errno.EIO, "Paddle could not write its graph (the disk may be full)", str(path))

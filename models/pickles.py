@@ -1,16 +1,17 @@
 """Published weights read as data: files of `torch.save` and `paddle.save`, without running them.
 
 Both are pickles, and a pickle is a program that may call anything by name. Here the few names that
-tensors need are answered by stand-ins, which note what they are given; every other name is refused.
-No class of PyTorch, NumPy or Paddle is reached through the file. The numbers are taken out of it
-afterwards, within its bounds.
+tensors need are answered by stand-ins, which note what they are given; every other name is
+refused, and so is every instruction that weights do not need. No class of PyTorch, NumPy or Paddle
+is reached through the file. The numbers are taken out of it afterwards, within its bounds.
 """
 
 import pickle
+import pickletools
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
@@ -23,6 +24,13 @@ _STORAGES = {
     "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8",
     "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "|i1", "ByteStorage": "|u1",
 }  # fmt: skip
+_INSTRUCTIONS = frozenset(
+    "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT "
+    "BINUNICODE SHORT_BINUNICODE SHORT_BINSTRING BINSTRING SHORT_BINBYTES BINBYTES BINBYTES8 "
+    "EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS SETITEM "
+    "SETITEMS GLOBAL STACK_GLOBAL REDUCE BUILD BINPERSID MEMOIZE BINPUT LONG_BINPUT BINGET "
+    "LONG_BINGET".split()
+)
 
 
 class _Dictionary(dict[Any, Any]):
@@ -160,21 +168,33 @@ def _number(value: Any) -> np.ndarray:
     return value.astype(np.float32) if value.dtype.kind == "f" else value
 
 
+def _load(stream: IO[bytes]) -> Any:
+    """The next pickle of a stream, its instructions looked through before any is followed."""
+    start = stream.tell()
+    for count, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
+        if instruction.name not in _INSTRUCTIONS:
+            raise WeightsError(f"it holds the instruction {instruction.name}")
+        if instruction.name == "LONG_BINPUT" and (argument or 0) > count:  # makes room for so many
+            raise WeightsError("it numbers what it does not hold")
+    stream.seek(start)
+    return _Reader(stream).load()
+
+
 def _streamed(path: Path) -> Mapping[Any, Any]:
     """The older form of torch.save, pickles and storages one after the other; or paddle.save's."""
     with path.open("rb") as stream:
-        first = _Reader(stream).load()
+        first = _load(stream)
         if isinstance(first, dict):
             first.pop(_BOOKKEEPING, None)
             return {n: v.values if isinstance(v, _Array) else v for n, v in first.items()}
-        if first != _MAGIC or _Reader(stream).load() != _PROTOCOL:
+        if first != _MAGIC or _load(stream) != _PROTOCOL:
             raise WeightsError("it is neither torch.save's nor paddle.save's")
-        if not _Reader(stream).load().get("little_endian"):
+        if not _load(stream).get("little_endian"):
             raise WeightsError("it was written on a machine that counts bytes the other way round")
-        state = _state(_Reader(stream).load())
+        state = _state(_load(stream))
         kinds = {tensor.key: tensor.type for tensor in state.values()}
         raw: dict[str, bytes] = {}
-        for key in _Reader(stream).load():
+        for key in _load(stream):
             count = int.from_bytes(stream.read(8), "little", signed=True)
             wanted = count * kinds[key].itemsize
             raw[key] = stream.read(wanted) if 0 <= wanted <= path.stat().st_size else b""
@@ -194,7 +214,7 @@ def _zipped(path: Path) -> Mapping[Any, Any]:
             if archive.read(f"{top}/byteorder") != b"little":
                 raise WeightsError("its bytes stand the other way round")
         with archive.open(index) as stream:
-            state = _state(_Reader(stream).load())
+            state = _state(_load(stream))
         return {n: tensor.values(archive.read(f"{top}/data/{tensor.key}"))
                 for n, tensor in state.items()}  # fmt: skip
 

@@ -68,6 +68,23 @@ def test_the_evidence_adds_up_to_the_logits(
     assert np.allclose(answer, paddle.nn.functional.softmax(paddle.to_tensor(logits)), atol=1e-5)
 
 
+def test_of_many_labels_only_the_likeliest_is_explained(tmp_path: Path) -> None:
+    """As much as the whole evidence would say of it, without the cost of all the others."""
+    paddle.seed(4)
+    network = build(NetworkSpec("face_cnn"), 70, 1, 64)
+    spec = InputSpec(64, "gray", (127.5,), (1 / 64,))
+    assert export(network, spec, tmp_path).explains
+    x = paddle.to_tensor(np.random.default_rng(1).normal(0, 1, (2, 1, 64, 64)), "float32")
+    network.eval()
+    places, weight = network.trunk(x).numpy(), network.head.weight.numpy()
+    every = np.einsum("cl,nchw->nlhw", weight, places) / 16
+    answer, evidence = (out.numpy() for out in paddle.jit.load(str(tmp_path / "inference"))(x))
+    assert evidence.shape == (2, 1, 4, 4)
+    for row, one, all_ in zip(answer, evidence, every, strict=True):
+        best = int(row.argmax())
+        assert np.allclose(explain.contrast(one, best), explain.contrast(all_, best), atol=1e-4)
+
+
 def test_contrast_is_what_set_the_label_apart() -> None:
     evidence = np.zeros((4, 2, 2), np.float32)
     evidence[:, 0, 0] = 5  # for all labels alike: decides nothing

@@ -123,6 +123,15 @@ def test_a_whole_picture_is_cut_to_its_centre_square() -> None:
     assert crop.shape == (50, 50, 3) and crop[:, 1:-1].min() == 200
 
 
+def test_a_whole_picture_is_cut_to_the_share_that_its_bundle_wants() -> None:
+    wide = np.zeros((100, 300, 3), np.uint8)
+    wide[10:90, 110:190] = 200
+    spec = FaceSpec(wanted=False, centre=0.8)
+    assert faces.crop(wide, None, spec, 80).min() == 200
+    assert faces.corners(wide, None, spec)[[0, 2]].tolist() == [[110, 10], [190, 90]]
+    assert faces.side(wide, None, spec) == 80
+
+
 def test_a_crop_of_its_own_size_is_pixel_for_pixel_the_picture() -> None:
     noise = np.random.default_rng(1).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     assert np.array_equal(faces.crop(noise, None, SPEC, 64), noise)

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from models import bundle, images
+from models.faces import FaceSpec
+from models.looking import Looker
 from models.predictor import Prediction, Predictor
 from tests.conftest import PROJECT
 from tests.pictures import gradient, saved
@@ -95,9 +97,22 @@ def test_a_whole_picture_is_told_in_full_size_too(predictor: Predictor, face_jpe
     assert seen.faces[0].box == (0, 0, 4000, 3000)
 
 
+def test_a_long_whole_picture_is_decoded_fine_enough_for_its_middle() -> None:
+    """Its shorter side counts: at a tenth of its size nothing would be left of it."""
+    stripes = np.zeros((400, 4000, 3), np.uint8)
+    stripes[:, ::8] = stripes[:, 1::8] = stripes[:, 2::8] = stripes[:, 3::8] = 255
+    out = io.BytesIO()
+    Image.fromarray(stripes).save(out, "JPEG", quality=95)
+    seen = Looker(FaceSpec(wanted=False), 224, 50_000_000).look(out.getvalue(), "auto")
+    assert (seen.width, seen.height) == (4000, 400)
+    assert seen.crops[0].std() > 80, "the stripes are still there"
+
+
 MEMORY = """
 import resource, sys
 from models import bundle, images
+from models.faces import FaceSpec
+from models.looking import Looker
 from models.predictor import Predictor
 predictor = Predictor(bundle.load("params/emotion"))
 small, large = (open(path, "rb").read() for path in sys.argv[1:])
