@@ -69,8 +69,7 @@ def _summary(manifest: Manifest) -> str:
     more = len(manifest.labels) - _NAMED
     return (
         f"Classifies {takes} as one of {len(manifest.labels)} labels: "
-        f"{named}{f' and {more} more' if more > 0 else ''}.
-"
+        f"{named}{f' and {more} more' if more > 0 else ''}.\n"
         f"Network: {known}, {network['parameters']:,} weights, "
         f"{manifest.input.size} x {manifest.input.size} pixels."
     )
