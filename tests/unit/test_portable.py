@@ -85,6 +85,20 @@ def test_the_file_says_what_it_takes_what_it_knows_and_under_which_terms(
     }
 
 
+def test_the_smile_model_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "smile.onnx"
+    assert main(["--model=smile", "--format=onnx", "--out", str(out)]) == 0
+    assert f"{out}: " in capfd.readouterr().out
+    smile = Predictor(bundle.load(PROJECT / "params" / "smile"))
+    picture = images.read(EXAMPLE)
+    (face,) = faces.detector().detect(picture)
+    spec = smile.bundle.manifest
+    crop = faces.crop(picture, face, spec.faces, spec.input.size)
+    told = portable.session(out).run(["probabilities"], {"image": spec.input.tensor([crop])})[0]
+    assert np.abs(told - smile.probabilities([crop])).max() <= 1e-4
+    assert spec.labels[int(told[0].argmax())] == "smile"
+
+
 @pytest.mark.parametrize(("network", "explains"), [("face_cnn", True), ("PPLCNet_x0_25", False)])
 def test_classes_of_ones_own(
     network: str, explains: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
