@@ -208,6 +208,9 @@ class Guests:
 
     def _make_room(self, names: Sequence[str], missing: Sequence[str]) -> None:
         """Put idle ones away until there is room, if there can be."""
+        for folder, guest in self._here.items():
+            if guest.crew.pool.ready and guest.measure is None:  # warm since the last look
+                self._greet(folder, guest)
         folders = {self._catalog.guests[name].folder for name in names}
         needed_mb = sum(self._expected_mb(name) for name in missing)
         kept_mb = sum(g.takes_mb for folder, g in self._here.items() if folder in folders)

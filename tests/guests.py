@@ -42,3 +42,12 @@ def family(params: Path, *names: str) -> Path:
     for number, name in enumerate(names, 1):
         made(params / "imagenet" / name, LABELS[number:] + LABELS[:number], version=name)
     return params
+
+
+def large(folder: Path, megabytes: int) -> Path:
+    """A bundle that is announced as one with so many MiB of weights, and cannot be loaded."""
+    made(folder)
+    (folder / "inference.pdiparams").unlink()
+    with (folder / "inference.pdiparams").open("wb") as file:
+        file.truncate(megabytes * 2**20)  # takes no room on the disk
+    return folder

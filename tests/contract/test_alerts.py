@@ -19,8 +19,10 @@ import zmq
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import protocol
+from service.nursery import NURSERY
 from service.protocol import ErrorReply
-from tests.conftest import PROJECT, Launcher, Running, predictors
+from tests.conftest import PROJECT, Launcher, Running, children, name_of, predictors
+from tests.guests import family, large
 
 PICTURE = (PROJECT / "web" / "example.jpg").read_bytes()
 TOLD = re.findall(r"^\| `(hyojo_[^`]+)` \|", (PROJECT / "docs" / "OPERATING.md").read_text(), re.M)
@@ -164,6 +166,33 @@ def test_no_warm_predictor_and_a_broken_model(launch: Launcher, tmp_path: Path) 
     both = Pair(gateway, worker)
     both.moves("hyojo_worker_models_broken", lambda value: value == 2)
     both.moves("hyojo_worker_ready", zero)
+
+
+def test_models_that_are_asked_for(launch: Launcher, tmp_path: Path) -> None:
+    """One pushes another out, cannot be loaded, and meanwhile there is no room for a third."""
+    params = family(tmp_path / "params", "a", "b")
+    for name in ("large", "larger"):
+        large(params / "imagenet" / name, 20)
+    both = started(launch, params=params, model_memory=200)
+    assert both.worker is not None
+
+    def ask(model: str) -> int:
+        url = f"{both.gateway.url}/classify?model={model}"
+        return requests.post(url, files={"image": PICTURE}, timeout=60).status_code
+
+    assert ask("imagenet:a") == 200
+    assert ask("imagenet:large") == 503
+    both.moves(event("guests_put_away"), above(0))
+    both.moves(event("guest_failures"), above(0))
+    (nursery,) = (pid for pid in children(both.worker.process.pid) if name_of(pid) == NURSERY)
+    os.kill(nursery, signal.SIGSTOP)
+    asking = threading.Thread(target=ask, args=("imagenet:b",))
+    asking.start()
+    both.moves("hyojo_worker_guests", above(0))
+    assert ask("imagenet:larger") == 503
+    os.kill(nursery, signal.SIGCONT)
+    asking.join()
+    both.moves(problem("no_room_for_model"), above(0))
 
 
 def test_strangers_at_the_workers_door(both: Pair) -> None:
