@@ -23,6 +23,7 @@ _COPIED = ("*.svg", "*.jpg", "css/*.css", "js/*.js", "js/local/*.js")
 _MAIN = '<main id="main"'
 _FOOT = r"(<footer.*</footer>)"
 _LINKS = r"((?:  <link[^\n]*\n)+)"
+_SCRIPT = '  <script type="module" src="js/local/start.js"></script>\n'
 _FACES = "models/faces.onnx"
 
 
@@ -134,12 +135,13 @@ def _notices(bundles: dict[str, Bundle]) -> str:
 
 
 def _page(index: str, local: str, loads: int) -> str:
-    """local.html with the links and the body of index.html, but for its own foot."""
+    """local.html with the links and the body of index.html, but for its own foot; and what starts
+    it, which has no place on the page of a server."""
     body = _one(r"<body>(.*)</body>", index)
     body = body.replace(_one(_FOOT, index), _one(_FOOT, local))
     body = body.replace(_MAIN, f'{_MAIN} data-loads="{round(loads / 1e6)} MB"')
     page = local.replace(_one(r"<body>(.*)</body>", local), body)
-    return page.replace(_one(_LINKS, local), _one(_LINKS, index))
+    return page.replace(_one(_LINKS, local), _one(_LINKS, index) + _SCRIPT)
 
 
 def _one(pattern: str, text: str) -> str:

@@ -301,8 +301,11 @@ def test_the_folder_itself_opens_the_page_and_a_missing_model_is_said(
 
 def test_the_service_says_that_this_page_is_made_not_served(browser: Any, service_url: str) -> None:
     page = browser.new_page()
+    watch = Watch(service_url)
+    watch.over(page)
     page.goto(f"{service_url}/local.html")
     assert "make local" in page.locator("main").inner_text()
+    assert watch.verdict() == []
     page.close()
 
 
