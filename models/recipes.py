@@ -17,6 +17,9 @@ from models.wishes import Wishes, check_numbers
 FACE_LAYOUTS = ("jaffe", "fer2013", "genki4k")
 _REFIT_BELOW = 2000  # images; with fewer, the validation part is too dear to leave out of the end
 _EPOCHS = 30
+OWN_SIZE_PX = (
+    128  # of a published network for one's own classes: what it costs is in docs/TRAINING.md
+)
 _DROPOUT = 0.3  # of the pooled features, where stages before them are trained
 MANY_IMAGES, MANY_COPIES, FEW_COPIES = 2000, 8, 1
 TOO_MANY_IMAGES = 10_000  # for stages to learn on unasked: it takes hours on two cores
@@ -85,7 +88,8 @@ def recipe(
     wishes = replace(wishes, freeze=str(tuned.stages)) if tuned else wishes
     trainable = _trainable(wishes, init, spec)
     check_numbers(wishes)
-    head = wishes.head or ("lda" if trainable == 0 else "softmax")
+    closed = trainable == 0 and not start.published(init)
+    head = wishes.head or ("lda" if closed else "softmax")
     cut = _cut(wishes, init) if faces else FaceSpec(wanted=False)
     if head == "lda" and trainable != 0:
         raise UsageError("--head lda needs a frozen trunk: add --freeze all, or leave it away.")
@@ -207,7 +211,8 @@ def _input(wishes: Wishes, spec: NetworkSpec, init: Bundle | None) -> InputSpec:
     if init is not None:
         given = init.manifest.input
         _check_colour(wishes, init)
-        size = wishes.image_size or given.size
+        usual = min(given.size, OWN_SIZE_PX) if start.published(init) else given.size
+        size = wishes.image_size or usual
         return InputSpec(size, given.color, given.mean, given.scale)
     size = wishes.image_size or hint.size
     if spec.name == blocks.NAME:

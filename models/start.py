@@ -50,6 +50,11 @@ def bundle_for(init: str, params: Path) -> Bundle:
     return bundle.load(place(init, params))
 
 
+def published(init: Bundle | None) -> bool:
+    """Whether it is a network that others trained on things of all kinds: `models.zoo` makes it."""
+    return init is not None and init.manifest.protocol.get("name") == "published"
+
+
 def takes_whole_images(init: str, params: Path) -> bool:
     """Whether a bundle is named that looks at whole images, so that no face should be cut."""
     if init in ("auto", "none"):

@@ -27,6 +27,7 @@ from models.tail import Tail
 from models.weights import seeded, set_state, start_from, state_of
 
 _INNER_FOLDS = 10  # one subject each where there are ten or fewer
+_WHOLE_FOLDS = 5  # of whole images, which have no subjects: half the time
 _NEW_PACE = 5.0  # of weights that begin fresh among known ones
 _COMPANY_COPIES = 1
 _NOBODY = np.array([], int)
@@ -254,10 +255,11 @@ class Trainer:
 
     def _discriminate(self, network: Classifier, train: np.ndarray, key: str) -> Trained:
         features = self.features(network).values[:, train]
+        count = _INNER_FOLDS if self.pictures.spec.wanted else _WHOLE_FOLDS
         place = {int(index): at for at, index in enumerate(train)}
         folds = [
             (np.array([place[i] for i in a.tolist()]), np.array([place[i] for i in b.tolist()]))
-            for a, b in self._inner(train, key, _INNER_FOLDS)
+            for a, b in self._inner(train, key, count)
         ]
         classes, prior = len(self.labels), self.recipe.prior
         search = heads.DESIGNED if self.recipe.network.name in DESIGNED else heads.LEARNED

@@ -26,7 +26,7 @@ COMMANDS = [(command, answer) for command, answer in COMMANDS if "photo.jpg" not
 CURLS = [(command, answer) for command, answer in COMMANDS if "curl" in command]
 ELSEWHERE = (
     "make serve", "make test", "make image", "docker run", "make local", "http.server",
-    "models.export",
+    "models.export", "python -m models.zoo fetch",
 )  # fmt: skip
 CHANGING = ("timings_ms", "request_id", "version")
 
@@ -122,6 +122,21 @@ def test_training_on_own_folders_as_the_readme_says(tmp_path: Path) -> None:
     infer = f"python {PROJECT / 'infer.py'} --json --model {bundle} mugs/without/0.png"
     answer = json.loads(_run(infer, tmp_path).stdout)
     assert set(answer["probabilities"]) == {"with-handle", "without"} and answer["faces"] == []
+
+
+def test_a_sweep_as_the_readme_says(tmp_path: Path) -> None:
+    (command,) = (c for c, _ in COMMANDS if c.startswith("python train.py sweep"))
+    for label, handle in (("with-handle", True), ("without", False)):
+        folder = tmp_path / "mugs" / label
+        folder.mkdir(parents=True)
+        for number in range(10):
+            _mug(number, handle).save(folder / f"{number}.png")
+    full = command.replace("train.py", str(PROJECT / "train.py"))
+    done = _run(f"{full} --faces no --width 4 --epochs 1 --repeats 1 --random 2 --json", tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert len(told["rows"]) == 2 and len(told["held_out_of_the_chosen"]) == 1
+    assert (tmp_path / "runs" / "mugs-sweep" / "sweep.md").is_file()
 
 
 @pytest.mark.data
