@@ -27,6 +27,7 @@ GRAPH = "inference.json"
 PARAMETERS = "inference.pdiparams"
 WEIGHTS = "weights.safetensors"
 STATISTICS = "statistics.safetensors"  # of the features, by class: what a new head can build on
+PUBLISHED = "imagenet"  # the folder of bundles that `python -m models.zoo` brings
 FEATURES = "features"  # the task of a bundle that training starts from and nobody serves
 
 
@@ -167,9 +168,10 @@ def read_manifest(path: str | Path) -> Manifest:
     """
     path = Path(path)
     file = path / MANIFEST
-    remedy = (
-        f"Restore the folder, or train it anew: python train.py --data FOLDER --name {path.name}."
-    )
+    anew = f"train it anew: python train.py --data FOLDER --name {path.name}"
+    if path.parent.name == PUBLISHED:
+        anew = f"fetch it: python -m models.zoo fetch {path.name}"
+    remedy = f"Restore the folder, or {anew}."
     if not file.is_file():
         raise BundleError(
             f"There is no model bundle at {path}: {file} is missing. {remedy}", "bundle_missing"

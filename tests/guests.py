@@ -44,6 +44,16 @@ def family(params: Path, *names: str) -> Path:
     return params
 
 
+def copied(folder: Path) -> Path:
+    """A bundle of files of its own, which may be read where the shipped one is not."""
+    made(folder)
+    for file in folder.iterdir():
+        content = file.read_bytes()
+        file.unlink()
+        file.write_bytes(content)
+    return folder
+
+
 def large(folder: Path, megabytes: int) -> Path:
     """A bundle that is announced as one with so many MiB of weights, and cannot be loaded."""
     made(folder)

@@ -281,7 +281,7 @@ def test_a_guest_and_an_average_answer_as_over_http_and_in_batches(
     [
         (["--model", "average:a,none"], "There is no model 'none' to be averaged"),
         (["--model", "average:a,other"], "their labels differ"),
-        (["--model", "imagenet:none"], "There is no model bundle at"),
+        (["--model", "imagenet:none"], "models.zoo fetch none"),
         (["--model", "average:a,b", "--explain", "OUT"], "cannot"),
     ],
 )
