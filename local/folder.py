@@ -16,6 +16,7 @@ from models.bundle import Bundle
 from models.errors import UsageError
 from models.faces import YuFace
 from service import catalog
+from service import names as catalog_names
 from service.protocol import ModelInfo
 
 CONTENTS = "models.json"
@@ -84,7 +85,7 @@ def _chosen(params: Path, names: Sequence[str]) -> tuple[dict[str, Bundle], list
     for info in found.models.values():
         if info.error:
             raise UsageError(info.error)
-    bundles = {name: bundle.load(found.folders[name]) for name in names}
+    bundles = {name: bundle.load(catalog_names.folder_of(params, name)) for name in names}
     for name, one in bundles.items():
         if one.manifest.faces.detector != "yuface":
             raise UsageError(f"The model {name!r} wants another face detector than browsers have.")

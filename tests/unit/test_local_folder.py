@@ -7,6 +7,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +17,9 @@ import pytest
 from local import folder, runtime
 from local.__main__ import main
 from local.runtime import RuntimeFetchError
+from models.bundle import InputSpec
 from models.errors import UsageError
+from models.faces import FaceSpec
 from tests.conftest import PROJECT
 
 CACHE = PROJECT / "build" / "npm"
@@ -73,6 +76,16 @@ def test_the_folder_holds_all_it_needs_and_says_whose_it_is(
     sizes = {file.relative_to(out).as_posix(): file.stat().st_size for file in out.rglob("*.*")}
     assert sizes["models/emotion.onnx"] < 8e6 and sizes["models/faces.onnx"] < 3e5
     assert sum(sizes.values()) < 25e6
+
+
+def test_the_browser_knows_every_word_of_a_bundle_about_crops_and_inputs() -> None:
+    """Who adds one teaches it to web/js/local too; else the two would answer differently."""
+    known = {FaceSpec: "wanted detector align span centre", InputSpec: "size color mean scale"}
+    for kind, words in known.items():
+        assert [field.name for field in fields(kind)] == words.split(), kind.__name__
+    code = "".join(path.read_text() for path in (PROJECT / "web/js/local").glob("*.js"))
+    for word in "wanted align span centre size color mean scale".split():
+        assert re.search(rf"\b{word}\b", code), word
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

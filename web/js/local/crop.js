@@ -5,7 +5,7 @@
 
 import { even, part, resized } from './picture.js';
 
-/** @typedef {{wanted: boolean, align: 'eyes_mouth' | 'box', span: number}} FaceSpec which crop a model was trained on */
+/** @typedef {{wanted: boolean, align: 'eyes_mouth' | 'box', span: number, centre: number}} FaceSpec as in a bundle's model.json */
 /** @typedef {{x: number, y: number, side: number, angle: number}} Square centre, pixels and radians */
 
 /**
@@ -16,7 +16,7 @@ import { even, part, resized } from './picture.js';
  */
 export function square(picture, face, spec) {
   const { width, height } = picture;
-  if (!face) return { x: width / 2, y: height / 2, side: Math.min(width, height), angle: 0 };
+  if (!face) return { x: width / 2, y: height / 2, side: Math.min(width, height) * spec.centre, angle: 0 };
   const [left, top, boxWidth, boxHeight] = face.box;
   const longer = Math.max(boxWidth, boxHeight);
   const centre = { x: left + boxWidth / 2, y: top + boxHeight / 2, angle: 0 };

@@ -228,7 +228,7 @@ function rank(row, labels, top) {
 /**
  * What set the likeliest label apart, place by place: the counterpart of `contrast` in `models/explain.py`.
  *
- * @param {Tensor} evidence (labels, h, w)
+ * @param {Tensor} evidence (labels, h, w), each label's; or (1, h, w), what sets the likeliest apart
  * @param {Float32Array} row
  * @param {string[]} labels
  * @param {Square} where
@@ -237,7 +237,7 @@ function rank(row, labels, top) {
 export function explained({ data, dims: [count = 1, height = 1, width = 1] }, row, labels, where) {
   const best = row.indexOf(Math.max(...row));
   const places = height * width;
-  const part = Array.from({ length: places }, (_, at) => {
+  const part = count === 1 ? [...data] : Array.from({ length: places }, (_, at) => {
     let all = 0;
     for (let label = 0; label < count; label += 1) all += /** @type {number} */ (data[label * places + at]);
     return /** @type {number} */ (data[best * places + at]) - all / count;
