@@ -45,6 +45,14 @@ def test_paddleclas_networks_answer_with_a_new_head(name: str, size: int) -> Non
     assert len(network.stages()) > 2
 
 
+@pytest.mark.parametrize(("name", "size"), [("resnet50", 64), ("densenet121", 32)])
+def test_paddles_own_networks_give_a_map_and_stages_that_learn(name: str, size: int) -> None:
+    network = build(NetworkSpec(name), 5, 3, size)
+    assert answer(network, picture(3, size)).shape == (2, 5)
+    assert network.trunk(picture(3, size)).ndim == 4, "what decided can be shown"
+    assert len(network.stages()) > 4 and all(stage.parameters() for stage in network.stages())
+
+
 @pytest.mark.parametrize("name", ["VGG16", "VGG19"])
 def test_the_large_vggs_answer_below_224_pixels(name: str) -> None:
     network = build(NetworkSpec(name), 3, 3, 32)
@@ -68,7 +76,8 @@ def test_a_network_can_be_built_again_in_one_process() -> None:
         ("resnet18", 64, "Did you mean ResNet18"),  # case
         ("MobilNetV3_smal_x1_0", 64, "Did you mean MobileNetV3_small_x1_0"),  # spelling
         ("mobilenetface", 64, "Did you mean mobilenet_face"),  # our own are offered too
-        ("qqq", 64, "Try face_cnn"),  # nothing near
+        ("qqq", 64, "Try .*face_cnn"),  # nothing near
+        ("resnet5", 64, "Did you mean ResNet50|resnet50"),  # one of paddle.vision's is offered too
         ("InceptionV3", 64, "at least 75 pixels"),
         ("face_cnn", 16, "at least 32 pixels"),
         ("SqueezeNet1_1", 64, "no linear head"),
@@ -79,9 +88,14 @@ def test_wrong_names_and_sizes_are_told(name: str, size: int, says: str) -> None
         build(NetworkSpec(name), 2, 3, size)
 
 
-def test_grey_input_is_for_own_networks() -> None:
-    with pytest.raises(UsageError, match="colour"):
-        build(NetworkSpec("ResNet18"), 2, 1, 64)
+@pytest.mark.parametrize("name", ["ResNet18", "resnet50"])
+def test_networks_made_for_colour_are_shown_grey_three_times_over(name: str) -> None:
+    network = build(NetworkSpec(name), 2, 1, 64)
+    grey = picture(1, 64)
+    colour = paddle.concat([grey] * 3, axis=1)
+    out = answer(network, grey)
+    network.trunk.grey = False
+    assert out.shape == (2, 2) and np.allclose(answer(network, colour), out, atol=1e-5)
 
 
 def test_freezing_leaves_only_the_head_and_the_last_stages_open() -> None:
