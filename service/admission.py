@@ -92,6 +92,8 @@ def _servable(name: str, catalog: Catalog) -> ModelInfo:
     info = catalog.models.get(name)
     if info is None:
         detail = f"There is no model {name!r}. Models served: {catalog.served}."
+        if names.family_of(name) == names.THINGS:
+            detail += " Published networks are brought by `python -m models.zoo fetch NAME`."
         raise ApiError("model_not_found", detail)
     if info.error:
         raise ApiError("model_unavailable", info.error)

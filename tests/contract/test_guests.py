@@ -100,6 +100,7 @@ def test_several_images_and_none_with_a_face(
         ("average:a,b&explain=true", 422, "not_explainable", "An average of models cannot"),
         ("imagenet:a&explain=true", 422, "not_explainable", "imagenet:a"),
         ("imagenet:nothing", 404, "model_not_found", "imagenet:a"),
+        ("imagenet:vgg16", 404, "model_not_found", "python -m models.zoo fetch"),
         ("a", 404, "model_not_found", "no model 'a'"),
         ("imagenet:", 404, "model_not_found", "no model 'imagenet:'"),
         (f"average:{','.join('abc' * 200)}", 422, "invalid_parameter", "1 to 512"),

@@ -138,3 +138,15 @@ def test_a_quick_run_measures_the_real_service_and_writes_its_report(tmp_path: P
     text = (tmp_path / "RESULTS.md").read_text()
     assert f"{found['decoding']['ms']:.1f} ms in all (goal 60)" in text
     assert "## Overhead" in text and "## Growth" not in text
+
+
+def test_what_a_bundle_costs_is_told_in_a_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.things", "params/emotion", "--images", "3", "--rounds", "1"],
+        cwd=PROJECT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    machine, head, row = done.stdout.splitlines()
+    assert "busy" in machine and head.split()[:2] == ["bundle", "ms"]
+    name, *figures = row.split()
+    assert name == "emotion" and len(figures) == 6 and all(float(f) > 0 for f in figures)

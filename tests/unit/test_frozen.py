@@ -14,6 +14,7 @@ from models.inputs import ImageInputs, Joined, MapInputs
 from models.networks import Classifier, NetworkSpec, build
 from models.tail import Tail
 from tests import shapes
+from tests.amount import soak_only
 
 SIZE, COPIES = 64, 1
 SPEC = InputSpec(SIZE, "bgr", (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
@@ -75,7 +76,9 @@ def test_maps_and_tail_together_are_the_network(
     assert {id(p) for p in tail.parameters()} < {id(p) for p in network.parameters()}
 
 
-@pytest.mark.parametrize("closed", [1, 3, 19])
+@pytest.mark.parametrize(
+    "closed", [3, *(pytest.param(count, marks=soak_only) for count in (1, 19))]
+)
 def test_a_stage_without_a_last_rectifier_keeps_what_is_below_nought(
     images: ImageInputs, closed: int, tmp_path: Path
 ) -> None:

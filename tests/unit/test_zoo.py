@@ -372,7 +372,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(stage: str, server: Server, tmp_
     assert left(tmp_path) == [] and done.stdout == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=soak_only)])
 def test_an_interrupted_fetch_leaves_nothing(
     number: int, server: Server, weights: Path, tmp_path: Path
 ) -> None:
