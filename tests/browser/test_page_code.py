@@ -96,6 +96,24 @@ def test_nothing_comes_from_elsewhere() -> None:
                 "in 61.2 % of 213 pictures",
             ],
         ),
+        (
+            "about",
+            "facts({name: 'imagenet:a', version: '1', network: 'a', input_size: 224, labels: ['a'],"
+            " protocol: {name: 'published'}, metrics: {}, licence: '', trained_on: {published: "
+            "{top1: 0.7188, top5: 0.9029, by: 'them'}}}).map(([, text]) => text).slice(3)",
+            [
+                "pictures of those who published it (published)",
+                "in 71.9 % of the pictures, and among its first five in 90.3 %, by them; "
+                "not measured here",
+            ],
+        ),
+        (
+            "about",
+            "facts({name: 'a', version: '1', network: 'a', input_size: 96, labels: ['a'], protocol:"
+            " {name: 'none'}, metrics: {}, licence: '', trained_on: {}}).map(([, text]) => text)"
+            ".slice(3)",
+            ["nobody yet", "not measured"],
+        ),
     ],
 )
 def test_small_functions(plain_page: Any, module: str, call: str, expected: Any) -> None:

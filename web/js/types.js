@@ -44,6 +44,7 @@
  * @property {string} network
  * @property {string} licence
  * @property {Record<string, unknown>} protocol
+ * @property {Record<string, unknown>} trained_on
  * @property {Record<string, unknown>} metrics
  * @property {string | null} error a sentence when the model cannot be served
  *
