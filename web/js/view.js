@@ -16,7 +16,7 @@ const BEST = 5;
 /** What is asked before the service has told its models: its default. @type {ModelInfo} */
 const UNKNOWN = {
   name: '', kind: 'expression', state: 'warm', version: '', task: 'classification', labels: EXPRESSIONS, faces: true,
-  explains: false, input_size: 0, network: '', licence: '', protocol: {}, metrics: {}, error: null,
+  explains: false, input_size: 0, network: '', licence: '', protocol: {}, trained_on: {}, metrics: {}, error: null,
 };
 
 /**
