@@ -3,6 +3,7 @@
     $ python bench/live.py                        # a table; about a minute
     $ python bench/live.py --json > live.json
     $ python bench/live.py --against ../before --rounds 3     # two checkouts, in turn
+    $ python bench/live.py --at '#smile?beside=emotion'       # both models read each frame
 
 Starts `python -m service` on a free port and Chromium (Playwright drives it, without a window and
 without a graphics card) beside it. The camera is web/example.jpg, moved a little from frame to
@@ -88,7 +89,8 @@ def main(argv: list[str] | None = None) -> int:
                             executable_path=str(CHROMIUM),
                             args=[*FLAGS, f"--use-file-for-fake-video-capture={camera}"],
                         )
-                        figures = _watch(browser, url, process.pid, options.seconds, floor)
+                        page = url + options.at
+                        figures = _watch(browser, page, process.pid, options.seconds, floor)
                         browser.close()
                         legs.append({"tree": str(tree), "floor": floor, **figures})
     found = {"cores": len(os.sched_getaffinity(0)), "seconds": options.seconds, "legs": legs}
@@ -304,6 +306,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         default=PROJECT / "web" / "example.jpg",
         help="the face before the camera (default: web/example.jpg)",
     )
+    parser.add_argument("--at", default="", help="tab and models, as in the page's address")
     parser.add_argument("--json", action="store_true", help="figures as JSON")
     return parser.parse_args(argv)
 

@@ -42,7 +42,7 @@ export function facts(model) {
   const lines = [
     ['Model', `${short(model.name)}, version ${model.version}`],
     ['Network', `${model.network}, ${model.input_size} × ${model.input_size} pixels`],
-    ['Knows', model.labels.length > 10 ? `${model.labels.length} classes` : model.labels.map(plain).join(', ')],
+    ['Knows', model.labels.length > 10 ? `${model.labels.length.toLocaleString('en')} classes` : model.labels.map(plain).join(', ')],
     ['Tested on', testedOn(model.protocol)],
     ['Was right', wasRight(model.metrics) || published(model.trained_on) || 'not measured'],
     ['Terms', model.licence],
