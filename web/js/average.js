@@ -21,20 +21,22 @@ export function members(name) {
  * @returns {ModelInfo | undefined} what is known of their average; none if one is missing or they differ in labels
  */
 export function average(names, models) {
-  const of = names.flatMap((name) => models.find((model) => model.name === name) ?? []);
+  const of = names.flatMap((name) => models.find((model) => model.name === name)
+    ?? models.find((model) => model.name.endsWith(`:${name}`)) ?? []); // as the service reads them, too
   const [first] = of;
   if (!first || of.length < FEWEST || of.length !== names.length || !of.every((model) => alike(model, first))) {
     return undefined;
   }
-  const all = (/** @type {(model: ModelInfo) => string} */ tell) => [...new Set(of.map(tell))].join('; ');
+  const all = (/** @type {(model: ModelInfo) => string} */ tell, between = ', ') => [...new Set(of.map(tell))].join(between);
   return {
     ...first,
-    name: PREFIX + names.join(','),
+    name: PREFIX + of.map(({ name }) => name).join(','),
     state: of.find(({ state }) => state !== 'warm')?.state ?? 'warm',
     explains: false,
     version: all((model) => model.version),
     network: all((model) => model.network),
-    licence: all((model) => model.licence),
+    licence: all((model) => model.licence, ' '),
+    trained_on: {},
     protocol: {},
     metrics: {},
   };

@@ -9,7 +9,7 @@ import { KINDS, ORDER } from './kinds.js';
 
 const AVERAGE = 'average';
 const FEWEST = 2;
-const STATES = { warm: '', loading: ' (loading)', asleep: ' (loaded when asked)' };
+const STATES = { warm: '', loading: ', loading', asleep: ', asleep' };
 
 /**
  * @param {View} view

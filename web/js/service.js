@@ -91,9 +91,9 @@ export class Service extends EventTarget {
 
   /** @param {...string} names of the models that have just answered */
   answered(...names) {
-    for (const model of this.models) {
-      if (names.includes(model.name)) model.state = 'warm';
-    }
+    const woken = this.models.filter(({ name, state }) => state !== 'warm' && names.includes(name));
+    for (const model of woken) model.state = 'warm';
+    if (woken.length) this.dispatchEvent(new Event('models'));
     if (this.state !== 'ready') this.become('ready', 'The server is ready.');
   }
 
