@@ -6,7 +6,10 @@
 import { classifyFrame, ServiceProblem } from './api.js';
 import { FrameTaker, FreshFrames } from './frames.js';
 
-/** One is read while the next is made and sent. More would only wait in the server's queue and show the past. */
+/**
+ * Requests. One is read while the next is made and sent; two models read one frame at the same time. More would only wait
+ * in the server's queue and show the past: as many answers, 0.29 instead of 0.18 s old (two models, two busy cores).
+ */
 const MOST_IN_FLIGHT = 2;
 /** An answer that newer frames have overtaken so often is not waited for: its place is needed. */
 const OVERTAKEN = 8;
@@ -75,7 +78,8 @@ class Flights {
 
   /** @returns {boolean} after a failure one frame asks for all, until it is answered */
   get full() {
-    return this.flying.size >= (this.failures ? 1 : MOST_IN_FLIGHT) || performance.now() < this.restUntilMs;
+    const most = this.failures ? 1 : Math.max(1, MOST_IN_FLIGHT / this.view.sides.length);
+    return this.flying.size >= most || performance.now() < this.restUntilMs;
   }
 
   /** Resolves when another frame may be sent (or at `end`). */
