@@ -43,7 +43,6 @@
  * @property {number} input_size side of the square the network sees, pixels
  * @property {string} network
  * @property {string} licence
- * @property {Record<string, unknown>} trained_on
  * @property {Record<string, unknown>} protocol
  * @property {Record<string, unknown>} trained_on
  * @property {Record<string, unknown>} metrics
