@@ -15,30 +15,37 @@ def expected_mb(parameters_bytes: int) -> float:
     return COPIES * parameters_bytes / MEGABYTE + OWN_MB
 
 
+def private_mb(pid: int) -> float:
+    """What a process has to itself (MiB); what it shares by a fork or as a library is not counted.
+
+    The kernel looks at every page for it: tens of milliseconds for a large one.
+    """
+    return sum(_of(pid, "smaps_rollup", "Private_")) / 1024
+
+
 @dataclass
 class Footprint:
-    """Measures one process. What it shares with others, by a fork or as a library, is not counted.
-
-    Counting its private pages takes the kernel milliseconds, so that is done once; what it grows by
-    afterwards is read from its counters.
+    """Follows one process: what it had to itself once, and what its counters say it grew by.
 
     Args:
-        pid: its process id; it is warm.
+        pid: its process id.
+        private_mb: what it has to itself now, as it counted itself (MiB).
     """
 
     pid: int
+    private_mb: float
 
     def __post_init__(self) -> None:
-        self._private_kb = sum(_of(self.pid, "smaps_rollup", "Private_"))
-        self._anonymous_kb = sum(_of(self.pid, "status", "RssAnon"))
+        self._first_mb = self._anonymous_mb()
 
     @property
     def mb(self) -> float:
         """Memory that its end would give back (MiB); 0 once it has ended."""
-        anonymous_kb = sum(_of(self.pid, "status", "RssAnon"))
-        if not anonymous_kb:
-            return 0.0
-        return max(0, self._private_kb + anonymous_kb - self._anonymous_kb) / 1024
+        now_mb = self._anonymous_mb()
+        return max(0.0, self.private_mb + now_mb - self._first_mb) if now_mb else 0.0
+
+    def _anonymous_mb(self) -> float:
+        return sum(_of(self.pid, "status", "RssAnon")) / 1024
 
 
 def _of(pid: int, file: str, field: str) -> list[int]:

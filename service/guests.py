@@ -277,8 +277,11 @@ class Guests:
 
     def _greet(self, folder: Path, guest: _Guest) -> None:
         """It is warm."""
-        guest.measure = Footprint(guest.crew.pool.pids[0])
-        guest.takes_mb = self._measured[folder] = guest.measure.mb
+        pool = guest.crew.pool
+        if not pool.pids:  # its first word came before its nursery's: at the next look
+            return
+        guest.measure = Footprint(pool.pids[0], pool.private_mb)
+        guest.takes_mb = self._measured[folder] = guest.measure.mb or guest.takes_mb
         self._failures.pop(folder, None)
         seconds = time.monotonic() - guest.began
         _log.info(

@@ -111,6 +111,7 @@ class Pool:
     replaced: int = 0
     unreadable: int = 0
     problem: str = ""
+    private_mb: float = 0.0  # of the process that was warm last, as it said
     _slots: list[_Slot] = field(default_factory=list)
     _generation: int = 0
 
@@ -241,6 +242,7 @@ class Pool:
     def _heard(self, slot: _Slot, message: protocol.AnyMessage) -> Event | None:
         if isinstance(message, Hello):
             slot.state, slot.since, self.problem = "idle", time.monotonic(), ""
+            self.private_mb = message.private_mb
             _log.debug("predictor warm", predictor=slot.name, seconds=round(message.seconds, 2))
         elif isinstance(message, Failed):
             self.problem = self._told(message.detail)

@@ -16,6 +16,7 @@ import msgspec
 import zmq
 
 from service import protocol
+from service.footprint import private_mb
 from service.kinship import end_with_parent
 from service.limits import first_to_go, limit_memory, own_memory_bytes, ran_out
 from service.protocol import (
@@ -73,7 +74,8 @@ def main(argv: list[str] | None = None) -> int:
         socket.send(protocol.encode(protocol.Failed(id=options.name, detail=detail)))
         context.destroy(linger=1000)
         return 1
-    hello = protocol.Hello(id=options.name, seconds=time.monotonic() - began)
+    own_mb = private_mb(os.getpid()) if options.beside else 0.0
+    hello = protocol.Hello(id=options.name, seconds=time.monotonic() - began, private_mb=own_mb)
     socket.send(protocol.encode(hello))
     _serve(socket, predictors, options.parent)
     return 0

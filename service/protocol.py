@@ -217,9 +217,14 @@ class StatusReply(Message, frozen=True, kw_only=True):
 
 
 class Hello(Message, frozen=True, kw_only=True):
-    """A predictor process is warm (`id` is its own name) after `seconds`."""
+    """A predictor process is warm (`id` is its own name) after `seconds`.
+
+    Attributes:
+        private_mb: memory that it has to itself (MiB), of a guest's.
+    """
 
     seconds: float
+    private_mb: float = 0.0
 
 
 class Failed(Message, frozen=True, kw_only=True):

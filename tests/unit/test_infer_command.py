@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import PROJECT
-from tests.guests import family, made
+from tests.guests import family
 from tests.pictures import gradient, saved
 
 EMOTIONS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
@@ -279,8 +279,6 @@ def test_a_guest_and_an_average_answer_as_over_http_and_in_batches(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--model", "average:a,none"], "There is no model 'none' to be averaged"),
-        (["--model", "average:a,other"], "their labels differ"),
         (["--model", "imagenet:none"], "models.zoo fetch none"),
         (["--model", "average:a,b", "--explain", "OUT"], "cannot"),
     ],
@@ -289,7 +287,6 @@ def test_a_guest_or_an_average_that_cannot_be_had_is_a_sentence(
     tmp_path: Path, album: Path, arguments: list[str], sentence: str
 ) -> None:
     params = family(tmp_path / "params", "a", "b")
-    made(params / "imagenet" / "other", [f"thing {n}" for n in range(7)])
     done = _infer(album, *arguments, folder=tmp_path, HYOJO_PARAMS=str(params))
     assert done.returncode == 2 and done.stdout == "", done.stderr
     assert sentence in done.stderr and len(done.stderr.splitlines()) == 1

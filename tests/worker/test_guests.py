@@ -155,14 +155,14 @@ def test_where_others_are_busy_or_loading_there_is_no_room_for_now(
 
 
 def test_what_can_never_fit_is_told_so(launch: Launcher, params: Path, face_jpeg: bytes) -> None:
+    large(params / "imagenet" / "large", 200)
     worker = warm(launch, params=params, model_memory=ONE_MB)
     both = refused(worker, "model_too_large", "average:a,b", face_jpeg)
     assert f"{A} and {B} together take about" in both.detail and both.retry_after_s is None
     assert states(worker)[A] == "asleep", "nothing was loaded for it"
-    none = warm(launch, params=params, model_memory=0)
-    alone = refused(none, "model_too_large", A, face_jpeg)
-    assert f"{A} takes about" in alone.detail and "HYOJO_MODEL_MEMORY" in alone.detail
-    answered(none, "emotion", face_jpeg)
+    alone = refused(worker, "model_too_large", LARGE, face_jpeg)
+    assert f"{LARGE} takes about 550 MiB" in alone.detail and "HYOJO_MODEL_MEMORY" in alone.detail
+    answered(worker, A, face_jpeg)
 
 
 def test_a_lost_guest_costs_its_image_and_comes_back(
@@ -228,23 +228,17 @@ def test_a_changed_guest_is_loaded_anew_and_a_removed_one_goes(
     made(params / "imagenet" / "a", version="new")
     subprocess.run(["rm", "-r", str(params / "imagenet" / "b")], check=True)
     assert answered(worker, A, face_jpeg).version == "a"
+    weights = params / "imagenet" / "c" / "inference.pdiparams"
+    content = weights.read_bytes()
+    weights.unlink()
+    weights.write_bytes(content[:-4] + b"else")
+    assert "is not the file" in refused(worker, "model_unavailable", C, face_jpeg).detail
     worker.running.process.send_signal(signal.SIGHUP)
     wait_until(lambda: B not in states(worker), "the reading")
     assert answered(worker, A, face_jpeg).version == "new"
     refused(worker, "model_not_found", B, face_jpeg)
     wait_until(lambda: len(worker.predictors) == 2, "the end of the old ones")
     assert before[0] in worker.predictors
-
-
-def test_bundles_that_changed_since_they_were_read_are_refused(
-    launch: Launcher, params: Path, face_jpeg: bytes
-) -> None:
-    worker = warm(launch, params=params)
-    weights = params / "imagenet" / "a" / "inference.pdiparams"
-    content = weights.read_bytes()
-    weights.unlink()
-    weights.write_bytes(content[:-4] + b"else")
-    assert "is not the file" in refused(worker, "model_unavailable", A, face_jpeg).detail
 
 
 def test_a_running_request_of_a_guest_is_answered_before_the_end(
