@@ -26,7 +26,7 @@ def private_kb(pid: int) -> int:
 def test_predictors_are_the_workers_own_children_and_share_their_libraries(
     launch: Launcher, face_jpeg: bytes
 ) -> None:
-    worker = warm(launch, predictors=2)
+    worker = warm(launch, predictors=2, models="emotion")
     assert isinstance(worker.client.classify(face_jpeg), ClassifyReply)
     pid = worker.running.process.pid
     both = predictors(pid)
