@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-SIZE = {"width": 1200, "height": 612}
+SIZE = {"width": 1200, "height": 666}
 
 
 def shoot(url: str) -> bytes:

@@ -85,6 +85,38 @@ def test_nothing_comes_from_elsewhere() -> None:
         ("why", "explanations({faces: [{}, {explanation: 1}], explanation: 3})", [1]),
         ("why", "explanations(undefined)", []),
         ("intake", "firstEight([1, 2, 3]).taken", [1, 2, 3]),
+        (
+            "address",
+            "parse('#things?model=imagenet:a&beside=emotion')",
+            {"kind": "things", "model": "imagenet:a", "beside": "emotion"},
+        ),
+        ("address", "parse('#smile')", {"kind": "smile", "model": None, "beside": None}),
+        ("address", "parse('#stage')", None),  # a place on the page
+        ("address", "parse('#constructor')", None),
+        (
+            "address",
+            "format({kind: 'own', model: 'average:a,b', beside: 'c d&e'})",
+            "#own?model=average:a,b&beside=c%20d%26e",
+        ),
+        ("average", "short('average:imagenet:a,imagenet:b')", "average of a, b"),
+        (
+            "average",
+            "average(['a', 'x'], [{name: 'imagenet:a', labels: ['1', '2'], faces: false},"
+            " {name: 'x', labels: ['2', '1'], faces: false}])?.name",
+            "average:imagenet:a,x",
+        ),
+        (
+            "average",
+            "average(['a', 'b'], [{name: 'a', labels: ['1']}, {name: 'b', labels: ['2']}])",
+            None,
+        ),
+        ("links", "addressesIn(' https://a.b/c\\nhttps://d.e/ ', 'https').addresses.length", 2),
+        ("links", "addressesIn('http://a.b/', 'http').problem", ""),
+        (
+            "links",
+            "addressesIn('http://a.b/', 'https').problem",
+            "“http://a.b/” is no address that is taken: it must begin with https://.",
+        ),
         ("intake", "firstEight([1, 2, 3, 4, 5, 6, 7, 8, 9]).taken", [1, 2, 3, 4, 5, 6, 7, 8]),
         (
             "about",
