@@ -78,7 +78,7 @@ def _network(group: Group, usual: Wishes) -> None:
         "--head",
         choices=("lda", "softmax"),
         help="lda: closed formula on frozen features, needs no epochs; softmax: by "
-        "gradient (default: lda with --freeze all, else softmax)",
+        "gradient (default: lda with --freeze all, but for a published network; else softmax)",
     )
     group.add(
         "--faces",
@@ -91,7 +91,8 @@ def _network(group: Group, usual: Wishes) -> None:
         "--image-size",
         type=int,
         metavar="PIXELS",
-        help="side of the network's input (default: the bundle's or the network's)",
+        help="side of the network's input (default: the bundle's or the network's; 128 of a "
+        "published one, imagenet:NAME)",
     )
     group.add(
         "--colour",
@@ -123,7 +124,7 @@ def _training(group: Group, usual: Wishes) -> None:
         "--epochs",
         type=int,
         help="at most this many (default: 30; where the last stages of a bundle of faces learn "
-        "on 15 for the labels it knows, 12 for others)",
+        "on 15 for the labels it knows, 12 for others; 12 for stages of a published network)",
     )
     group.add(
         "--fixed",

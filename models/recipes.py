@@ -16,7 +16,7 @@ from models.wishes import Wishes, check_numbers
 
 FACE_LAYOUTS = ("jaffe", "fer2013", "genki4k")
 _REFIT_BELOW = 2000  # images; with fewer, the validation part is too dear to leave out of the end
-_EPOCHS = 30
+_EPOCHS, _PUBLISHED_EPOCHS = 30, 12
 OWN_SIZE_PX = (
     128  # of a published network for one's own classes: what it costs is in docs/TRAINING.md
 )
@@ -99,7 +99,7 @@ def recipe(
             "--distil 2, and --head softmax or --freeze N where only a head would be fitted."
         )
     schedule = Schedule(
-        epochs=wishes.epochs or (tuned.epochs if tuned else _EPOCHS),
+        epochs=wishes.epochs or (tuned.epochs if tuned else _epochs(init, trainable)),
         batch_size=wishes.batch_size,
         lr=wishes.lr or _rate(init, trainable),
         optimizer=wishes.optimizer,
@@ -261,6 +261,11 @@ def _trainable(wishes: Wishes, init: Bundle | None, spec: NetworkSpec) -> int | 
 def _rate(init: Bundle | None, trainable: int | None) -> float:
     """Weights that know something already are moved gently."""
     return 3e-4 if init is not None and trainable != 0 else 1e-3
+
+
+def _epochs(init: Bundle | None, trainable: int | None) -> int:
+    """Stages of a published network that learn on come to rest sooner than fresh ones."""
+    return _PUBLISHED_EPOCHS if start.published(init) and trainable != 0 else _EPOCHS
 
 
 def _given(wish: float | None, usual: float) -> float:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from models.framework import paddle
-from models.matrices import LARGEST_MAP, PairsAsMatrices
-from models.networks import Classifier, MobileNetFace
+from models.matrices import LARGEST_MAP, StagesAsMatrices, fit
+from models.networks import Classifier
 
 nn: Any = paddle.nn
 
@@ -22,8 +22,8 @@ class Tail(nn.Layer):  # type: ignore[misc]
         super().__init__()
         self.stages = nn.LayerList(network.stages()[closed:])
         self.pool, self.dropout, self.head = network.pool, network.dropout, network.head
-        matrices = isinstance(network.trunk, MobileNetFace) and closed > 0 and size <= LARGEST_MAP
-        self._run = PairsAsMatrices(self.stages, size) if matrices else self._in_turn
+        matrices = size <= LARGEST_MAP and fit(list(self.stages))
+        self._run = StagesAsMatrices(self.stages, size) if matrices else self._in_turn
 
     def forward(self, maps: Any) -> Any:
         """Maps (N, C, size, size) to logits (N, classes)."""

@@ -1,13 +1,15 @@
 """Open choices are settled sensibly, and options that do not go together are told apart."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from models import recipes
+from models import augment, bundle, recipes
 from models.datasets import EXPRESSIONS
 from models.errors import BundleError, UsageError
+from models.faces import FaceSpec
 from models.wishes import Wishes
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -134,3 +136,37 @@ def test_options_that_do_not_go_together(wishes: dict[str, object], says: str) -
 def test_a_bundle_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no model bundle"):
         settled(init=str(tmp_path / "nowhere"))
+
+
+def published(folder: Path) -> Path:
+    """The face bundle's manifest as `models.zoo` would write one: whole images of 224 pixels."""
+    init = bundle.load(FACE)
+    with bundle.writing(folder) as made:
+        shutil.copy(init.file(bundle.WEIGHTS), made / bundle.WEIGHTS)
+        manifest = replace(
+            init.manifest, input=replace(init.manifest.input, size=224),
+            faces=FaceSpec(wanted=False), protocol={"name": "published"},
+        )  # fmt: skip
+        bundle.seal(made, manifest)
+    return folder
+
+
+def test_a_published_network_looks_at_128_pixels_and_gets_a_softmax_head(tmp_path: Path) -> None:
+    init = str(published(tmp_path / "net"))
+    chosen, cut = settled(faces=False, init=init)
+    assert (chosen.input.size, chosen.head, chosen.trainable, cut.wanted) == (
+        128, "softmax", 0, False,
+    )  # fmt: skip
+    assert settled(faces=False, init=init, head="lda", image_size=160)[0].input.size == 160
+    opened = settled(faces=False, init=init, freeze="2")[0].schedule
+    assert (opened.epochs, opened.lr) == (12, 3e-4)
+    assert settled(faces=False, init=init)[0].schedule.epochs == 30
+    assert settled(init=str(FACE))[0].head == "lda"
+
+
+def test_pictures_that_are_not_varied_are_not_copied() -> None:
+    assert settled(augment="none")[0].copies == 0
+    assert settled(augment="flip")[0].copies == 8
+    assert settled()[0].augment == augment.FACES
+    assert settled(freeze="2")[0].augment == augment.FACES_WILD
+    assert settled(faces=False)[0].augment == augment.WHOLE
