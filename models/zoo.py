@@ -25,7 +25,7 @@ from models.console import Console, duration
 from models.errors import BundleError, HyojoError, UsageError, WeightsError
 from models.published import NETWORKS, Address, Published
 
-_ROOM = " A large network needs three times the size of its weights on disk."
+_ROOM = " A bundle takes twice the size of its weights."
 FAMILY = Path(__file__).resolve().parent.parent / "params" / "imagenet"
 
 
