@@ -13,6 +13,7 @@ import pytest
 from models import bundle, faces, images, portable
 from models.export_command import main
 from models.predictor import Predictor
+from tests.amount import soak_only
 from tests.bundles import untrained
 from tests.conftest import PROJECT
 
@@ -99,7 +100,10 @@ def test_the_smile_model_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert spec.labels[int(told[0].argmax())] == "smile"
 
 
-@pytest.mark.parametrize(("network", "explains"), [("face_cnn", True), ("PPLCNet_x0_25", False)])
+@pytest.mark.parametrize(
+    ("network", "explains"),
+    [("face_cnn", True), pytest.param("PPLCNet_x0_25", False, marks=soak_only)],
+)
 def test_classes_of_ones_own(
     network: str, explains: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,7 +46,7 @@ export class Service extends EventTarget {
       }
     }
     this.asking = false;
-    this.become('ready', 'The server is ready.');
+    this.become('ready', 'Ready for pictures.');
   }
 
   /** A key has been given: does it open? */
@@ -94,7 +94,7 @@ export class Service extends EventTarget {
     const woken = this.models.filter(({ name, state }) => state !== 'warm' && names.includes(name));
     for (const model of woken) model.state = 'warm';
     if (woken.length) this.dispatchEvent(new Event('models'));
-    if (this.state !== 'ready') this.become('ready', 'The server is ready.');
+    if (this.state !== 'ready') this.become('ready', 'Ready for pictures.');
   }
 
   /**
