@@ -17,8 +17,9 @@ import numpy as np
 from models.console import Console
 from models.errors import HyojoError
 from models.pictures import Pictures
+from models.recipe import Recipe, Trained
 from models.runs import Run
-from models.training import Recipe, Trained, Trainer
+from models.training import Trainer
 
 _trainer: Trainer | None = None  # of this process, where it is one of a crew
 

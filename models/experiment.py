@@ -11,7 +11,8 @@ from models.console import Console
 from models.crew import Job
 from models.heads import accuracy
 from models.pictures import Pictures
-from models.training import Trained, Trainer
+from models.recipe import Trained
+from models.training import Trainer
 from models.weights import set_state, state_of
 
 _FIGURES = ("accuracy", "macro_f1", "ece")

@@ -11,7 +11,7 @@ from models.faces import FaceSpec
 from models.gabor import GRID
 from models.heads import Prior, Statistics
 from models.networks import NetworkSpec
-from models.training import Recipe
+from models.recipe import Recipe
 from models.wishes import Wishes, check_numbers
 
 FACE_LAYOUTS = ("jaffe", "fer2013", "genki4k")

@@ -18,8 +18,9 @@ from models.experiment import Outcome
 from models.export import export
 from models.faces import FaceSpec
 from models.pictures import Pictures, Problem
+from models.recipe import Recipe, Trained
 from models.runs import Run
-from models.training import Recipe, Trained, Trainer
+from models.training import Trainer
 
 _NAMES = {"jaffe": "emotion", "fer2013": "emotion", "genki4k": "smile"}
 _CHOICES = (

@@ -18,10 +18,10 @@ from models.errors import HyojoError, UsageError
 from models.faces import FaceSpec
 from models.framework import Interrupted
 from models.pictures import Pictures
+from models.recipe import Recipe
 from models.recipes import faces_wanted, recipe
 from models.sweep_grid import Setting
 from models.sweep_trials import Trial, Work
-from models.training import Recipe
 
 
 @dataclass(frozen=True)

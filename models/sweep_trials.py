@@ -20,8 +20,9 @@ from models.console import Console, duration
 from models.errors import HyojoError
 from models.faces import FaceSpec
 from models.pictures import Pictures
+from models.recipe import Recipe
 from models.runs import Run
-from models.training import Recipe, Trainer
+from models.training import Trainer
 
 _KEY = "sweep"  # of each training's draws: all settings of a seed share their inner validation part
 _HELD: dict[FaceSpec, Pictures] = {}  # in a process of the pool: the set, by how it is cut

@@ -14,9 +14,10 @@ from models.descent import Task
 from models.errors import UsageError
 from models.faces import FaceSpec
 from models.inputs import ImageInputs
+from models.recipe import Trained
 from models.recipes import recipe
 from models.runs import Run
-from models.training import Trained, Trainer
+from models.training import Trainer
 from models.wishes import Wishes
 from tests import shapes
 

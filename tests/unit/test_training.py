@@ -16,9 +16,10 @@ from models.framework import Interrupted
 from models.inputs import ImageInputs
 from models.pictures import Pictures
 from models.predictor import Predictor
+from models.recipe import Recipe
 from models.recipes import recipe
 from models.runs import Run
-from models.training import Recipe, Trainer
+from models.training import Trainer
 from models.wishes import Wishes
 from tests import shapes
 
