@@ -23,7 +23,7 @@ serve: $(VENV)/.installed ## Serve in the foreground until Ctrl-C
 	@exec $(BIN)/python -m service
 
 test: $(VENV)/.installed-test ## Run every test, style and types among them; ARGS go to pytest
-	@.ci/packages chromium fonts-dejavu-core || [ -z "$$CI" ]
+	@.ci/packages chromium fonts-dejavu-core kubernetes-client || [ -z "$$CI" ]
 	@.ci/test $(ARGS)
 
 soak: $(VENV)/.installed-fuzzing ## Try to break it for long: faults, bad input and the figures of training, in full amounts
