@@ -25,8 +25,8 @@ from models.errors import HyojoError, UsageError
 from models.explain import unexplained
 from models.videos import WRITES, Sink, Source, see_that_it_can_be_written
 from service import catalog, hiring, keys, logs, names, scratch
-from service.admission import see_that_they_agree
 from service.batch import Question, classify_files, files_below
+from service.choosing import see_that_they_agree
 from service.crew import Crew
 from service.crews import Crews
 from service.endpoint import EndpointError, bind

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from models.explain import unexplained
-from service import names
-from service.catalog import Catalog
+from service.choosing import chosen
 from service.crew import Crew
 from service.crews import Crews
 from service.errors import ApiError
@@ -52,13 +51,10 @@ class Admission:
         present = self._crews.present
         catalog = present.catalog
         asked = request.model or catalog.default
-        averaged = asked not in catalog.models and names.is_average(asked)
-        wanted = names.members(asked, catalog.models) if averaged else (asked,)
-        infos = [_servable(name, catalog) for name in wanted]
-        if averaged:
-            see_that_they_agree(infos)
+        infos = chosen(asked, catalog.models)
+        wanted = [info.name for info in infos]
         if request.explain:
-            _see_that_it_explains(asked, infos[0], averaged)
+            _see_that_it_explains(asked, infos[0], averaged=len(infos) > 1)
         if not 1 <= images <= MAX_IMAGES:
             raise ApiError(
                 "too_many_images" if images else "image_missing",
@@ -85,40 +81,6 @@ class Admission:
             f"{len(crew.queue)} images are waiting and the queue holds {self._queue_size}. "
             "Try again in a moment.",
             max(1.0, len(crew.queue) * crew.image_ms / 1e3 / crew.pool.size),
-        )
-
-
-def _servable(name: str, catalog: Catalog) -> ModelInfo:
-    info = catalog.models.get(name)
-    if info is None:
-        detail = f"There is no model {name!r}. Models served: {catalog.served}."
-        if names.family_of(name) == names.THINGS:
-            detail += " Published networks are brought by `python -m models.zoo fetch NAME`."
-        raise ApiError("model_not_found", detail)
-    if info.error:
-        raise ApiError("model_unavailable", info.error)
-    return info
-
-
-def see_that_they_agree(infos: list[ModelInfo]) -> None:
-    """See that models can be averaged: only what speaks of the same things has a mean.
-
-    Raises:
-        ApiError: not_averageable.
-    """
-    first, *others = infos
-    for other in others:
-        if set(other.labels) != set(first.labels):
-            odd = sorted(set(other.labels) ^ set(first.labels))[0]
-            why = f"their labels differ ({odd!r} is not in both)"
-        elif other.faces != first.faces:
-            why = "one looks at faces and the other at the whole picture"
-        else:
-            continue
-        raise ApiError(
-            "not_averageable",
-            f"{first.name} and {other.name} cannot be averaged: {why}. Average models of the same "
-            "labels, or ask each by itself.",
         )
 
 
