@@ -16,15 +16,16 @@ from flask import Flask, Request, Response
 
 from service.errors import ApiError
 from service.hooks import course, present
+from service.probes import LIVE
 
-_ALWAYS_OPEN = "/livez"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, X-API-Key, X-Request-Id",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Inference-Header-Content-Length, "
+    "X-API-Key, X-Request-Id",
     "Access-Control-Max-Age": "600",
 }
-_TOLD = "Retry-After, Server-Timing, X-Request-Id"
+_TOLD = "Inference-Header-Content-Length, Retry-After, Server-Timing, X-Request-Id"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _learn_name(access: Access) -> Callable[[Request], None]:
     name_of = _name_of(access.keys)
 
     def learn_name(came: Request) -> None:
-        if not access.keys or came.path == _ALWAYS_OPEN or came.path in access.files:
+        if not access.keys or came.path in LIVE or came.path in access.files:
             return
         try:
             course().key = name_of(came)

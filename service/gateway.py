@@ -13,7 +13,8 @@ from typing import Any
 
 from flask import Flask
 
-from service import access, keys, lists, logs
+from service import access, keys, lists, logs, v2_routes
+from service.asking import Asking
 from service.body import Limits
 from service.client import WorkerClient
 from service.errors import ApiError
@@ -79,7 +80,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     install(app, metrics, limits)
     fetch = _fetch(settings, limits)
-    spec = add_service(app, client, metrics, limits, settings.deadline_s, fetch, settings.url_input)
+    ask = Asking(client, metrics, settings.deadline_s)
+    spec = add_service(app, client, metrics, limits, ask, fetch, settings.url_input)
+    v2_routes.add(app, client, limits, ask)
     pages = Pages(PROJECT / "web")
     add_pages(app, pages, spec, settings.max_images, keyed=bool(settings.api_keys))
     access.install(app, _rules(settings, pages))

@@ -18,10 +18,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from service.body import BoundedBody, Limits, bound
 from service.errors import ApiError, problem_document
 from service.metrics import Metrics
+from service.probes import PROBES
+from service.v2_errors import CONTENT_TYPE, error_object, speaks_v2
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
-"""Asked all the time by machines: logged at debug."""
 _log = structlog.get_logger()
 
 
@@ -87,7 +87,7 @@ def install(app: Flask, metrics: Metrics, limits: Limits) -> None:
 
 def _line(log: Any, came: Request, now: Course, response: Response, seconds: float) -> None:
     status = response.status_code
-    say = log.debug if came.path in _QUIET and status != 500 else log.info
+    say = log.debug if came.path in PROBES and status != 500 else log.info
     optional = {
         "code": now.code,
         "model": now.model,
@@ -111,8 +111,11 @@ def _line(log: Any, came: Request, now: Course, response: Response, seconds: flo
 
 
 def _problem_response(problem: ApiError) -> Response:
-    body = msgspec.json.encode(problem_document(problem, course().id))
-    response = Response(body, problem.status, content_type="application/problem+json")
+    if speaks_v2(present().path):
+        response = Response(error_object(problem), problem.status, content_type=CONTENT_TYPE)
+    else:
+        body = msgspec.json.encode(problem_document(problem, course().id))
+        response = Response(body, problem.status, content_type="application/problem+json")
     response.headers.update(problem.headers)
     if problem.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after)))

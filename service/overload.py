@@ -14,12 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from service.errors import ApiError
+from service.probes import PROBES
 
 LONGEST_WAIT_S = 0.5
 """Once requests wait for longer, no more may join them until fewer wait: a queue that takes ten
 seconds to empty helps nobody, however short it looks."""
 _SPARE_THREADS = 2
-_ASK_HOW_IT_IS = (b"GET /livez ", b"GET /readyz ", b"GET /metrics ")
+_ASK_HOW_IT_IS = tuple(f"GET {path} ".encode() for path in sorted(PROBES))
 _LOG_EVERY_S = 1.0
 _log = structlog.get_logger()
 

@@ -14,9 +14,7 @@ from flask_limiter import Limiter, RequestLimit
 
 from service.errors import ApiError
 from service.hooks import course
-
-_UNCOUNTED = frozenset({"/livez", "/readyz", "/metrics"})
-"""Asked by machines, at a pace of their own."""
+from service.probes import PROBES
 
 
 def limit_rate(app: Flask, limit: str, files: frozenset[str]) -> None:
@@ -44,7 +42,7 @@ def limit_rate(app: Flask, limit: str, files: frozenset[str]) -> None:
         storage_uri="memory://",
         on_breach=refuse,
     )
-    limiter.request_filter(lambda: request.path in _UNCOUNTED or request.path in files)
+    limiter.request_filter(lambda: request.path in PROBES or request.path in files)
 
 
 def _who() -> str:

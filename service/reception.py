@@ -207,7 +207,8 @@ class Reception(ThreadWorker):  # type: ignore[misc]
         conn.counted = 0
         conn.sock.setblocking(False)
         with contextlib.suppress(OSError):
-            conn.sock.send(raw_answer(refusal))  # a few hundred bytes: the kernel takes them whole
+            # A few hundred bytes: the kernel takes them whole.
+            conn.sock.send(raw_answer(refusal, conn.coming.head))
         self._linger(conn)
 
     def _let_go(self, conn: Any) -> None:

@@ -14,14 +14,15 @@ from markupsafe import Markup
 from spectree import Response as Answers
 from spectree import SpecTree
 
-from service.body import Limits, arrival
+from service.asking import Asking, server_timing
+from service.body import Limits
 from service.client import WorkerClient
 from service.errors import PROBLEMS, ApiError
 from service.hooks import course, present
-from service.metrics import CONTENT_TYPE, STAGES, Metrics
+from service.metrics import CONTENT_TYPE, Metrics
 from service.openapi import EXAMPLE, codes_by_status, document, new_spec
 from service.pages import TYPES, Pages, revalidated
-from service.protocol import ClassifyReply, ClassifyRequest, Timings
+from service.protocol import ClassifyReply
 from service.schemas import (
     Alive,
     ClassifyAnswer,
@@ -41,7 +42,7 @@ def add_service(
     client: WorkerClient,
     metrics: Metrics,
     limits: Limits,
-    deadline_s: float,
+    ask: Asking,
     fetch: Fetch | None = None,
     url_input: UrlInput = "off",
 ) -> SpecTree:
@@ -50,9 +51,9 @@ def add_service(
     Args:
         app: takes the routes.
         client: asks the worker.
-        metrics: counts images and stages.
+        metrics: what /metrics tells.
         limits: what one request may bring.
-        deadline_s: seconds for one request.
+        ask: asks the worker what images show.
         fetch: fetches images by address; None where that is switched off.
         url_input: of which addresses; the page learns it from /models.
     """
@@ -69,18 +70,9 @@ def add_service(
         query = classify_query(asked.args)
         now = course()
         images = images_of(asked, now.body, limits, fetch)
-        now.images = len(images)
-        metrics.images([len(image) for image in images])
-        left_s = _time_left(deadline_s)
-        reply = client.classify(_asked(now.id, query, left_s), images, left_s)
-        now.model = reply.model
-        now.queue_ms, now.worker_ms = reply.timings_ms.queue, reply.timings_ms.total
-        metrics.stages(reply.timings_ms)
-        for result in reply.results:
-            if result.error:
-                metrics.image_problem(result.error.code)
+        reply = ask(now, query, images)
         response = _json(_answer(reply, now.id))
-        response.headers["Server-Timing"] = _server_timing(reply.timings_ms)
+        response.headers["Server-Timing"] = server_timing(reply.timings_ms)
         return response
 
     @app.get("/models")
@@ -160,29 +152,6 @@ def _page(pages: Pages, address: str) -> Callable[[], Response]:
     return lambda: pages.answer(address, request)
 
 
-def _time_left(deadline_s: float) -> float:
-    """Seconds left of the deadline for a request that waited for its thread."""
-    left_s = deadline_s - arrival.waited_s
-    if left_s <= 0:
-        raise ApiError(
-            "deadline_exceeded",
-            f"The request waited {arrival.waited_s:.1f} s for its turn. The service is busy; try "
-            "again in a moment.",
-        )
-    return left_s
-
-
-def _asked(request_id: str, query: ClassifyQuery, deadline_s: float) -> ClassifyRequest:
-    return ClassifyRequest(
-        id=request_id,
-        model=query.model,
-        faces=query.faces,
-        top=query.top,
-        explain=query.explain,
-        timeout_ms=deadline_s * 1000,
-    )
-
-
 def _json(answer: msgspec.Struct) -> Response:
     return Response(msgspec.json.encode(answer), content_type="application/json")
 
@@ -202,7 +171,3 @@ def _answer(reply: ClassifyReply, request_id: str) -> ClassifyAnswer:
         timings_ms=reply.timings_ms,
         request_id=request_id,
     )
-
-
-def _server_timing(timings: Timings) -> str:
-    return ", ".join(f"{stage};dur={getattr(timings, stage):.2f}" for stage in STAGES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 import msgspec
@@ -72,16 +72,30 @@ def images_of(
     request.image_bytes = limits.image_bytes
     body.check_declared()
     images = _read(request, body, limits, fetch)
-    _refuse_too_many(len(images), limits)
+    see_that_they_fit(images, limits)
+    return images
+
+
+def see_that_they_fit(images: Sequence[bytes], limits: Limits) -> None:
+    """Refuse images that are too many or too large, or a single one that is empty.
+
+    Raises:
+        ApiError: too_many_images, image_too_large or empty_image.
+    """
+    refuse_too_many(len(images), limits)
     for position, image in enumerate(images, start=1):
         if len(image) > limits.image_bytes:
             raise image_too_large(limits.image_bytes, position if len(images) > 1 else None)
     if len(images) == 1 and not images[0]:
         raise ApiError("empty_image", "The image has zero bytes. Check the file and send it again.")
-    return images
 
 
-def _refuse_too_many(number: int, limits: Limits) -> None:
+def refuse_too_many(number: int, limits: Limits) -> None:
+    """Refuse so many images where they are too many.
+
+    Raises:
+        ApiError: too_many_images.
+    """
     if number > limits.images:
         raise ApiError(
             "too_many_images",
@@ -107,9 +121,9 @@ def _read(request: Request, body: BoundedBody, limits: Limits, fetch: Fetch | No
     if kind == "multipart/form-data":
         return _from_form(request)
     if kind.startswith("image/") or kind == "application/octet-stream":
-        return [_whole(body, limits.image_bytes)]
+        return [whole(body, limits.image_bytes)]
     if kind == "application/json":
-        return _from_json(_whole(body, limits.body_bytes), limits, fetch)
+        return _from_json(whole(body, limits.body_bytes), limits, fetch)
     got = f"is {kind!r}" if kind else "is missing"
     raise ApiError(
         "unsupported_content_type",
@@ -118,7 +132,12 @@ def _read(request: Request, body: BoundedBody, limits: Limits, fetch: Fetch | No
     )
 
 
-def _whole(body: BoundedBody, limit: int) -> bytes:
+def whole(body: BoundedBody, limit: int) -> bytes:
+    """All of a body.
+
+    Raises:
+        ApiError: empty_body, or image_too_large beyond `limit` bytes.
+    """
     parts: list[bytes] = []
     size = 0
     while part := body.read(_MEGABYTE):
@@ -193,24 +212,31 @@ def _from_json(body: bytes, limits: Limits, fetch: Fetch | None) -> list[bytes]:
             "invalid_request",
             'The JSON has no images. Send {"images": ["base64 or data URL"]}.',
         )
-    _refuse_too_many(len(wanted.images) + len(urls), limits)
-    images = [_from_text(text, place) for place, text in enumerate(wanted.images)]
+    refuse_too_many(len(wanted.images) + len(urls), limits)
+    images = [image_of_text(text, f"images[{n}]") for n, text in enumerate(wanted.images)]
     return images + (fetch(urls) if fetch and urls else [])
 
 
-def _from_text(text: str, place: int) -> bytes:
-    """The bytes of a base64 string or a data URL; line breaks in the base64 are allowed."""
+def image_of_text(text: str, place: str) -> bytes:
+    """The bytes of a base64 string or a data URL; line breaks in the base64 are allowed.
+
+    Args:
+        text: of the image.
+        place: where it stands, for messages.
+
+    Raises:
+        ApiError: invalid_request.
+    """
     if text[:5].lower() == "data:":
         head, comma, text = text.partition(",")
         if not comma or not head.lower().endswith(";base64"):
             raise ApiError(
                 "invalid_request",
-                f"images[{place}] is a data URL without base64. "
-                "It must begin like data:image/jpeg;base64,",
+                f"{place} is a data URL without base64. It must begin like data:image/jpeg;base64,",
             )
     try:
         return binascii.a2b_base64("".join(text.split()), strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise ApiError(
-            "invalid_request", f"images[{place}] is not base64 ({error}). Encode the image's bytes."
+            "invalid_request", f"{place} is not base64 ({error}). Encode the image's bytes."
         ) from None

@@ -186,3 +186,21 @@ def test_a_proxys_host_and_scheme_count_only_if_it_is_named(start: Any) -> None:
     untrusting = start()
     assert_problem(untrusting("POST", "/classify", **page), 403, "cross_site")
     assert "faces.example" not in untrusting("GET", "/docs", **told).text
+
+
+def test_the_open_inference_protocol_is_guarded_alike_and_told_in_its_own_words(start: Any) -> None:
+    gateway = start(api_keys=KEYS, rate_limit="3/minute")
+    assert gateway("GET", "/v2/health/live").json() == {"live": True}
+    for path in ("/v2", "/v2/health/ready", "/v2/models/emotion"):
+        refused = gateway("GET", path)
+        assert (refused.status_code, set(refused.json())) == (401, {"error"})
+        assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+    infer = "/v2/models/emotion/infer"
+    raw = {"Inference_Header_Content_Length": "0", "X_API_Key": ANN}
+    answers = [gateway("POST", infer, **raw) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [503, 503, 503, 429]
+    assert "No worker is connected" in answers[0].json()["error"]
+    assert "More requests than 3/minute" in answers[3].json()["error"]
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+    assert gateway("GET", "/v2/health/ready", X_API_Key=ANN).status_code == 503, "not counted"
+    assert {line["path"] for line in gateway.lines()} == {*("/v2", "/v2/models/emotion"), infer}

@@ -1,18 +1,23 @@
 """Models of a family and averages over HTTP: `model=imagenet:NAME`, `model=average:A,B`."""
 
+import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import requests
+import tritonclient.http as triton
 
 from tests.conftest import Launcher, Running, is_ready
 from tests.contract.conftest import Api, assert_problem, without_times
 from tests.guests import LABELS, family, made
 
 ROUNDING = 1e-5
+RAW = {"Inference-Header-Content-Length": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +144,68 @@ def test_models_and_metrics_tell_who_is_here(api: Api, face_jpeg: bytes) -> None
     assert float(figures["hyojo_worker_guests"]) >= 1
     limit = float(figures["hyojo_worker_guest_memory_limit_bytes"])
     assert 0 < float(figures["hyojo_worker_guest_memory_bytes"]) <= limit == 1536 * 2**20
+
+
+def test_the_open_inference_protocol_asks_guests_and_averages(
+    running: Running, api: Api, face_jpeg: bytes
+) -> None:
+    names = ("imagenet:a", "average:a,imagenet:b", "average:emotion,second,face", "imagenet:b")
+    with triton.InferenceServerClient(running.url.removeprefix("http://")) as client:
+        image = triton.InferInput("image", [1], "BYTES")
+        image.set_data_from_numpy(np.array([face_jpeg], dtype=object))
+        for name in names:
+            wanted = asked(api, name, face_jpeg)
+            told = client.get_model_metadata(name)
+            assert (told["name"], told["versions"]) == (name, [wanted["version"]])
+            labels = told["parameters"]["labels"]
+            looks_for_faces = "boxes" in [output["name"] for output in told["outputs"]]
+            assert looks_for_faces == bool(wanted["results"][0]["faces"])
+            assert client.is_model_ready(name, wanted["version"])
+            got = client.infer(name, [image], model_version=wanted["version"])
+            row = dict(zip(labels, got.as_numpy("probabilities")[0], strict=True))
+            assert row == pytest.approx(wanted["results"][0]["probabilities"])
+            assert got.as_numpy("label")[0].decode() == wanted["label"]
+        assert client.get_model_metadata("imagenet:a")["parameters"]["labels"] != list(LABELS)
+        with pytest.raises(triton.InferenceServerException, match="no output 'boxes'"):
+            client.infer("imagenet:a", [image], outputs=[triton.InferRequestedOutput("boxes")])
+    answer = api("GET", "/v2/models/average%3Aa%2Cimagenet%3Ab/versions/a%2Bb/ready")
+    assert answer.json() == {"name": "average:a,imagenet:b", "ready": True}
+    assert api("GET", "/v2/models/average:a,face").status_code == 422
+
+
+def test_a_model_that_could_not_be_loaded_can_be_asked_again_by_the_protocol(
+    running: Running, api: Api, face_jpeg: bytes
+) -> None:
+    other = Path(running.env["HYOJO_PARAMS"]) / "imagenet" / "other"
+    (other / "inference.json").unlink(missing_ok=True)
+    infer = "/v2/models/imagenet:other/infer"
+    refused = api("POST", infer, data=face_jpeg, headers=RAW)
+    assert refused.status_code == 503 and "is missing" in refused.json()["error"]
+    assert api("GET", "/v2/models/imagenet:other/ready").status_code == 503
+    made(other, [f"thing {n}" for n in range(7)])
+    time.sleep(int(refused.headers["Retry-After"]))
+    running.wait_for(
+        lambda: api("POST", infer, data=face_jpeg, headers=RAW).status_code == 200, "the model", 20
+    )
+
+
+def test_a_replaced_model_s_labels_are_told_in_its_own_order(
+    running: Running, api: Api, face_jpeg: bytes
+) -> None:
+    """What is kept of a model from one request to the next is of one version of it."""
+
+    def row() -> dict[str, float]:
+        answer = api("POST", "/v2/models/second/infer", data=face_jpeg, headers=RAW).json()
+        labels = api("GET", "/v2/models/second").json()["parameters"]["labels"]
+        return dict(zip(labels, answer["outputs"][1]["data"], strict=True))
+
+    before = row()
+    made(Path(running.env["HYOJO_PARAMS"]) / "second", LABELS, faces=True, version="2")
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for(lambda: asked(api, "second", face_jpeg)["version"] == "2", "version 2")
+    answer = api("POST", "/v2/models/second/infer", data=face_jpeg, headers=RAW).json()
+    assert answer["model_version"] == "2"
+    got = dict(zip(LABELS, answer["outputs"][1]["data"], strict=True))
+    assert got == asked(api, "second", face_jpeg)["results"][0]["probabilities"] != before
+    gone = api("GET", "/v2/models/second/versions/1/ready")
+    assert gone.status_code == 404 and "2 is served" in gone.json()["error"]

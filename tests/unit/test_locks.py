@@ -22,7 +22,7 @@ def asked(name: str) -> dict[str, str]:
         wanted = line.partition("#")[0].strip()
         if wanted and not wanted.startswith("-"):
             package, _, version = wanted.partition("==")
-            found[normal(package)] = version
+            found[normal(package.partition("[")[0])] = version
     return found
 
 

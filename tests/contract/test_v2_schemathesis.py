@@ -1,0 +1,128 @@
+"""Requests made from the Open Inference Protocol's published description, with all checks.
+
+The description stands in tests/open_inference. What a random request asks of a model is rarely an
+image, so in half of them the model is one that is served, and in half the input is a picture.
+"""
+
+import base64
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import BaseSchema, Case, GenerationMode
+from schemathesis.checks import load_all_checks
+from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi.checks import status_code_conformance
+
+from service.errors import PROBLEMS
+from tests.amount import SOAK, amount
+from tests.conftest import PROJECT
+from tests.contract.conftest import Api
+
+load_all_checks()
+DESCRIPTION = PROJECT / "tests" / "open_inference" / "dataplane.json"
+GOOD, BAD = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+STATUSES = sorted({str(problem.status) for problem in PROBLEMS.values()} - {"500"})
+CONFIG = SchemathesisConfig.from_dict(
+    {"checks": {"positive_data_acceptance": {"expected-statuses": ["200", *STATUSES]}}}
+)
+"""The description speaks of all servers: that this one takes one input, called image, it cannot."""
+NOT_HELD = [status_code_conformance]
+"""It lists 400, 404 and 500 alone; the protocol's text leaves an error's status to the server."""
+OFFERED = ("/infer", "/ready", "/live", "/v2", "{model_name}", "{model_version}")
+
+
+def _tree() -> dict[str, Any]:
+    """The description without the extensions of the server it comes from (generate, streams)."""
+    tree: dict[str, Any] = json.loads(DESCRIPTION.read_text())
+    tree["paths"] = {path: item for path, item in tree["paths"].items() if path.endswith(OFFERED)}
+    # `bytes`, its other choice, is no type of JSON Schema.
+    tree["components"]["schemas"]["TensorData"] = {"type": "array", "items": {}}
+    return tree
+
+
+TREE = _tree()
+OPERATIONS = [
+    (method.upper(), path, mode)
+    for path, item in TREE["paths"].items()
+    for method in ("get", "post")
+    if method in item
+    for mode in ((GOOD, BAD) if path == "/v2/models/{model_name}/infer" else (GOOD,))
+]
+
+
+@pytest.fixture(scope="module")
+def tree(service_url: str) -> BaseSchema:
+    """The description as schemathesis reads it, of the running service."""
+    loaded = schemathesis.openapi.from_dict(TREE, config=CONFIG)
+    loaded.config.update(base_url=service_url)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def served(api: Api, face_jpeg: bytes) -> tuple[dict[str, str], dict[str, Any]]:
+    """A model that is served, and the input that it takes."""
+    version = api("GET", "/v2/models/emotion").json()["versions"][0]
+    data = [base64.b64encode(face_jpeg).decode()]
+    given = {"name": "image", "shape": [1], "datatype": "BYTES", "data": data}
+    return {"model_name": "emotion", "model_version": version}, given
+
+
+@pytest.mark.parametrize(("method", "path", "mode"), OPERATIONS)
+def test_every_answer_is_the_protocol_s(
+    tree: BaseSchema, served: Any, method: str, path: str, mode: GenerationMode
+) -> None:
+    operation = tree[path][method]
+    statuses: dict[int, int] = {}
+    names, image = served
+
+    @settings(
+        max_examples=amount(25, 2000) if method == "POST" else amount(6, 200),
+        deadline=None,
+        phases=(Phase.explicit, Phase.generate),
+        derandomize=not SOAK,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        case=operation.as_strategy(generation_mode=mode), known=st.booleans(), real=st.booleans()
+    )
+    def check(case: Case, known: bool, real: bool) -> None:
+        if known and mode == GOOD and case.path_parameters:
+            case.path_parameters = {name: names[name] for name in case.path_parameters}
+        if real and mode == GOOD and isinstance(case.body, dict):
+            case.body["inputs"] = [image]
+        answer = case.call_and_validate(timeout=30, excluded_checks=NOT_HELD)
+        statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
+        assert answer.status_code == 200 or str(answer.status_code) in STATUSES
+        if answer.status_code != 200:
+            assert set(answer.json()) == {"error"}
+
+    check()
+    print(f"{method} {path}: {statuses}")
+    assert mode == BAD or statuses.get(200), "some are answered"
+
+
+def test_good_answers_are_of_the_described_shape(api: Api, served: Any) -> None:
+    """Whatever schemathesis made of it: these are the answers people get."""
+    names, image = served
+    model = f"/v2/models/{names['model_name']}"
+    schemas = {"components": TREE["components"]}
+    for answer, name in (
+        (api("GET", "/v2"), "MetadataServerResponse"),
+        (api("GET", model), "MetadataModelResponse"),
+        (api("POST", f"{model}/infer", json={"id": "1", "inputs": [image]}), "InferenceResponse"),
+        (api("POST", f"{model}/infer", json={"inputs": []}), "InferenceErrorResponse"),
+        (api("GET", "/v2/models/nothing"), "MetadataModelErrorResponse"),
+    ):
+        _conforms(answer, {**schemas, **TREE["components"]["schemas"][name]})
+
+
+def _conforms(answer: requests.Response, schema: dict[str, Any]) -> None:
+    assert answer.headers["Content-Type"] == "application/json"
+    jsonschema.validate(answer.json(), schema)
