@@ -12,9 +12,10 @@ from flask import Flask
 from spectree import SpecTree
 from spectree.model_adapter.msgspec_adapter import MsgspecModelAdapter
 
-from service import __version__
+from service import __version__, v2_openapi
 from service.errors import PROBLEMS, ApiError, problem_document
 from service.schemas import ImagesInJson, ProblemDocument
+from service.v2_errors import speaks_v2
 
 _ANYWHERE = ("bad_request", "head_too_large", "internal")
 _CODES = {
@@ -25,11 +26,14 @@ _CODES = {
     "/readyz": ("unauthorized", "not_ready", "worker_unavailable", *_ANYWHERE),
     "/livez": _ANYWHERE,
     "/metrics": ("unauthorized", *_ANYWHERE),
+    **v2_openapi.CODES,
 }
 _PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}
+_V2_ERROR = {"$ref": "#/components/schemas/V2Error"}
 _ABOUT = (
     "Hyojo classifies images with small Paddle models; its first one names the expression on a "
-    "face. Errors are problem documents (RFC 9457) with a stable `code`."
+    "face. Errors are problem documents (RFC 9457) with a stable `code`; below /v2 they are as the "
+    "Open Inference Protocol has them."
 )
 
 
@@ -62,6 +66,8 @@ def document(spec: SpecTree, app: Flask, max_images: int, keyed: bool = False) -
     with app.app_context():
         tree: dict[str, Any] = spec.spec
     tree.pop("security", None)
+    tree["components"]["schemas"].update(v2_openapi.schemas())
+    tree["paths"].update(v2_openapi.paths())
     _tidy(tree)
     tree["components"]["schemas"]["ProblemDocument"]["properties"]["code"]["enum"] = list(PROBLEMS)
     tree["components"]["headers"] = _headers()
@@ -163,20 +169,24 @@ def codes_by_status(path: str) -> dict[int, list[str]]:
 def _problems(path: str) -> dict[str, Any]:
     """The error answers by status, each with its codes and an example for each code."""
     answers: dict[str, Any] = {}
+    v2 = speaks_v2(path)
     for status, names in codes_by_status(path).items():
         lines = [f"`{name}`: {PROBLEMS[name].meaning}" for name in names]
         examples = {
-            name: {"value": problem_document(ApiError(name, PROBLEMS[name].meaning), "f81d4fae")}
-            for name in names
+            name: {"value": _example(ApiError(name, PROBLEMS[name].meaning), v2)} for name in names
         }
-        content = {"schema": _PROBLEM, "examples": examples}
+        content = {"schema": _V2_ERROR if v2 else _PROBLEM, "examples": examples}
         answers[str(status)] = {
             "description": "\n\n".join(lines),
-            "content": {"application/problem+json": content},
+            "content": {"application/json" if v2 else "application/problem+json": content},
         }
         if any(PROBLEMS[name].retry for name in names):
             answers[str(status)]["headers"] = _header("Retry-After")
     return answers
+
+
+def _example(error: ApiError, v2: bool) -> dict[str, Any]:
+    return {"error": error.detail} if v2 else problem_document(error, "f81d4fae")
 
 
 def _complete_classify(operation: dict[str, Any], max_images: int) -> None:

@@ -6,6 +6,7 @@ binary tensor data extension is Triton's, which KServe took over.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -82,7 +83,7 @@ class ResponseOutput(msgspec.Struct, frozen=True, omit_defaults=True):
     datatype: Datatype
     shape: list[int]
     parameters: Parameters | None = None
-    data: list[str] | list[float] | None = None
+    data: Sequence[str | float] | None = None
 
 
 class InferenceResponse(msgspec.Struct, frozen=True, omit_defaults=True):

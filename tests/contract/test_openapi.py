@@ -34,7 +34,12 @@ def test_the_document_is_valid(tree: dict[str, Any]) -> None:
 
 
 def test_it_has_every_address_and_form(tree: dict[str, Any]) -> None:
-    assert set(tree["paths"]) == {"/classify", "/models", "/livez", "/readyz", "/metrics"}
+    model, version = "/v2/models/{name}", "/v2/models/{name}/versions/{version}"
+    assert set(tree["paths"]) == {
+        *("/classify", "/models", "/livez", "/readyz", "/metrics"),
+        *("/v2", "/v2/health/live", "/v2/health/ready"),
+        *(path + end for path in (model, version) for end in ("", "/ready", "/infer")),
+    }
     post = tree["paths"]["/classify"]["post"]
     assert set(post["requestBody"]["content"]) == {
         "multipart/form-data",
