@@ -44,7 +44,7 @@ onnx: $(VENV)/.installed-onnx ## Write a model as ONNX: make onnx ARGS="--model 
 	@$(BIN)/python -m models.export --format onnx $(if $(ARGS),$(ARGS),--model emotion)
 
 local: $(VENV)/.installed-onnx ## Make the page that needs no server, for any static host: build/local
-	@$(BIN)/python -m local $(ARGS)
+	@$(BIN)/python -m models.local $(ARGS)
 
 image: ## Build the container's image
 	DOCKER_BUILDKIT=1 docker build $(BUILD_ARGS) $(if $(CA),--secret id=ca$(comma)src=$(CA)) -f docker/Dockerfile -t $(IMAGE) .

@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As `make local` makes it, deep inside a host's root."""
     made = tmp_path_factory.mktemp("root") / "some" / "where"
     done = subprocess.run(
-        [sys.executable, "-m", "local", "--out", str(made)],
+        [sys.executable, "-m", "models.local", "--out", str(made)],
         cwd=ROOT, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from local.__main__ import main
+from models.local.__main__ import main
 from models.predictor import Prediction, Predictor
 from tests.browser.static_host import serve
 from tests.bundles import untrained

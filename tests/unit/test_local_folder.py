@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from local import folder, runtime
-from local.__main__ import main
-from local.runtime import RuntimeFetchError
 from models.bundle import InputSpec
 from models.errors import UsageError
 from models.faces import FaceSpec
+from models.local import folder, runtime
+from models.local.__main__ import main
+from models.local.runtime import RuntimeFetchError
 from tests.conftest import PROJECT
 
 CACHE = PROJECT / "build" / "npm"

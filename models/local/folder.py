@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from local import runtime
 from models import bundle, face_network, portable
 from models.bundle import Bundle
 from models.errors import UsageError
 from models.faces import YuFace
+from models.local import runtime
 from service import catalog
 from service import names as catalog_names
 from service.protocol import ModelInfo
@@ -125,7 +125,7 @@ def _notices(bundles: dict[str, Bundle]) -> str:
     parts = {
         f"runtime/: ONNX Runtime Web {runtime.VERSION}": (here / "onnxruntime.txt").read_text(),
         f"{_FACES}: libfacedetection": face_network.notice(),
-        "The page": (here.parent / "LICENSE").read_text(),
+        "The page": (here.parents[1] / "LICENSE").read_text(),
     }
     for name, one in bundles.items():
         parts[f"The model {name}, {one.manifest.version}"] = one.manifest.licence

@@ -1,7 +1,7 @@
 """Make the page without a server: a folder for any static host.
 
     $ make local                                        # build/local with the model emotion
-    $ python -m local --model emotion,smile --out site  # several models, another folder
+    $ python -m models.local --model emotion,smile --out site  # several models, another folder
     $ python -m http.server --directory build/local     # then open http://localhost:8000/
 
 The page reads pictures in the browser itself, by ONNX Runtime Web, which is fetched from the npm
@@ -13,16 +13,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from local import folder
 from models.errors import HyojoError
+from models.local import folder
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m local",
+        prog="python -m models.local",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
