@@ -21,7 +21,7 @@ Waiting = Callable[[HyojoError, float], None]
 """Told before each wait: why, and how many seconds it will be."""
 _CONNECTIONS = 8
 _UNREACHABLE_TRIES = 3
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 _LONGEST_ANSWER = 64 * 1024 * 1024
 _PART = 64 * 1024
 _BY_STATUS = {413: "body_too_large", 429: "rate_limited", 502: UNREACHABLE, 503: "overloaded"}
