@@ -7,7 +7,7 @@ binary tensor data extension is Triton's, which KServe took over.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -19,6 +19,7 @@ INPUT = "image"
 OUTPUTS = ("label", "probabilities", "boxes", "answer")
 Datatype = Literal["BYTES", "FP32"]
 Parameters = dict[str, Any]
+Dimension = Annotated[int, msgspec.Meta(le=2**63 - 1)]
 
 
 class RequestInput(msgspec.Struct, frozen=True):
@@ -33,7 +34,7 @@ class RequestInput(msgspec.Struct, frozen=True):
     """
 
     name: str
-    shape: list[int]
+    shape: list[Dimension]
     datatype: str
     parameters: Parameters | None = None
     data: list[Any] | None = None
