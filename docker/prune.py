@@ -24,7 +24,7 @@ NEVER_OPENED = {
     "paddle/include": "headers, to compile operators against",
     "paddle/**/*.py": "builds and trains networks; predictors load the library alone",
     "paddle/_typing/libs": "stubs for type checkers",
-    "cv2/data": "Haar cascades; faces are found by yuface",
+    "cv2/data": "Haar cascades; models/faces.onnx finds faces",
     "PIL/_avif*.so": "AVIF is no format of ours",
     "pillow.libs/libavif-*": "only _avif links to it",
     "networkx": "imported inside paddle.distributed's planners only",

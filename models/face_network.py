@@ -1,4 +1,6 @@
-"""The face detector as a network in ONNX, for where its library cannot run: a browser.
+"""The face detector as a network in ONNX, for OpenCV and for browsers.
+
+    $ python -m models.face_network      # writes models/faces.onnx anew
 
 libfacedetection (Shiqi Yu, BSD-3-Clause; the package `yuface`) holds its weights as a table of 53
 convolutions. They are read from the installed library and put together as its source does it
@@ -16,14 +18,12 @@ import numpy as np
 
 from models import libfacedetection
 from models.errors import UsageError
+from models.face_finder import FILE, STRIDES
 
-STRIDES = (8, 16, 32)
-"""Pixels that a place of each output spans."""
 HEADS = 16
 """Numbers a place: class, object, box (4), landmarks (10)."""
-OVERLAP, FAINTEST, MOST = 0.45, 0.2, 512
-"""The library's own: of two boxes that overlap more the likelier stays; weaker ones are not looked
-at; more are not told."""
+SIDE = 64
+"""Of the file that OpenCV reads; see `network`."""
 _TABLE = "param_pConvInfo"
 _COUNT = 53
 _FIRST = 16, 27, 32  # channels of the first convolution; numbers a channel, and as they are stored
@@ -142,8 +142,12 @@ class _Drawing:
         return self.convolution(x, [number + 1 for number in first], name=f"at{STRIDES[level]}")
 
 
-def network() -> Any:
+def network(side: int | None = None) -> Any:
     """The detector as an `onnx.ModelProto`.
+
+    Args:
+        side: of the input, in pixels, where the file must name one; OpenCV does not read a file
+            without, and takes other sides all the same.
 
     Its input `image` is float32 (1, 3, H, W), blue, green and red from 0 to 255, both sides
     multiples of 32. Its outputs `at8`, `at16` and `at32` are (1, `HEADS`, H / stride, W / stride).
@@ -168,8 +172,9 @@ def network() -> Any:
     ends = [draw.heads(part, level) for level, part in enumerate((fine, middle, coarse))]
     value = helper.make_tensor_value_info
     outputs = [value(end, 1, [1, HEADS, f"h{end[2:]}", f"w{end[2:]}"]) for end in ends]
+    sides = [side, side] if side else ["height", "width"]
     graph = helper.make_graph(
-        draw.nodes, "faces", [value("image", 1, [1, 3, "height", "width"])], outputs, draw.tensors
+        draw.nodes, "faces", [value("image", 1, [1, 3, *sides])], outputs, draw.tensors
     )
     model = helper.make_model(
         graph, producer_name="Hyojo", opset_imports=[helper.make_opsetid("", 13)], ir_version=8
@@ -185,8 +190,17 @@ def network() -> Any:
     return model
 
 
+def main() -> None:
+    """Write the file that OpenCV reads."""
+    FILE.write_bytes(network(SIDE).SerializeToString())
+
+
 def notice() -> str:
     """The licence of the detector's weights, which goes along with them."""
     files = metadata.files("yuface") or []
     (licence,) = [file for file in files if file.name == "LICENSE"]
     return licence.read_text().strip()
+
+
+if __name__ == "__main__":
+    main()

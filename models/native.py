@@ -18,7 +18,7 @@ _NAME = "paddle.base.libpaddle"
 # Read when the library is loaded. On AMD processors MKL takes its slow path without the first.
 os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
 os.environ.setdefault("GLOG_minloglevel", "2")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the face detector stalls with more on busy cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # more would stall each other on busy cores
 
 
 def library() -> ModuleType:

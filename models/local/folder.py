@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from models import bundle, face_network, portable
+from models import bundle, face_finder, face_network, portable
 from models.bundle import Bundle
 from models.errors import UsageError
 from models.faces import YuFace
@@ -105,10 +105,10 @@ def _contents(told: Sequence[ModelInfo], default: str, networks: dict[str, Any])
         "portrait": YuFace.PORTRAIT,
         "min_side": YuFace.MIN_SIDE_PX,
         "min_score": YuFace.MIN_SCORE,
-        "strides": list(face_network.STRIDES),
-        "overlap": face_network.OVERLAP,
-        "faintest": face_network.FAINTEST,
-        "most": face_network.MOST,
+        "strides": list(face_finder.STRIDES),
+        "overlap": face_finder.OVERLAP,
+        "faintest": face_finder.FAINTEST,
+        "most": face_finder.MOST,
     }
     return {
         "default": default,

@@ -52,7 +52,7 @@ def test_every_requirement_is_pinned(name: str) -> None:
 
 def test_the_model_stands_on_the_versions_that_serve_it() -> None:
     theirs, ours = environment.pins(LISTS["web"]), _project_pins()
-    for package in ("paddlepaddle", "numpy", "opencv-python-headless", "pillow", "yuface"):
+    for package in ("paddlepaddle", "numpy", "opencv-python-headless", "pillow"):
         assert theirs[package] == ours[package]
 
 
