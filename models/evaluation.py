@@ -283,8 +283,13 @@ def _complete(fold: Fold, dataset: Dataset) -> Fold:
     missing = set(dataset.labels) - {dataset.samples[i].label for i in fold.train}
     if missing or not len(fold.test):
         what = f"class {min(missing)!r} would have" if missing else "the held-out part would have"
+        copies = (
+            f" {dataset.twins} images show the same as others, and such are never parted."
+            if dataset.twins
+            else ""
+        )
         raise UsageError(
-            f"The protocol cannot be run: in fold {fold.name} {what} no image. "
+            f"The protocol cannot be run: in fold {fold.name} {what} no image.{copies} "
             "Add images, or use --protocol none."
         )
     return fold
