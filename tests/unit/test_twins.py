@@ -10,6 +10,7 @@ from PIL import Image
 
 from models import datasets, evaluation, pictures, twins
 from models.datasets import Dataset
+from models.errors import UsageError
 from models.faces import FaceSpec
 
 SIZE = 64
@@ -92,3 +93,13 @@ def test_a_chain_of_copies_is_one_photograph() -> None:
     again = np.asarray(Image.open(worse).convert("RGB"))
     other = np.asarray(scene(8).resize((SIZE, SIZE)))
     assert list(twins.groups([other, crop, again, other, crop])) == [0, 1, 1, 0, 1]
+
+
+def test_a_set_of_copies_alone_says_why_it_cannot_be_split(tmp_path: Path) -> None:
+    for label, number in (("a", 0), ("b", 100)):
+        (tmp_path / label).mkdir()
+        for copy in range(6):
+            scene(number).save(tmp_path / label / f"{copy}.png")
+    held = pictures.read(datasets.read(tmp_path), FaceSpec(wanted=False), SIZE)
+    with pytest.raises(UsageError, match="12 images show the same as others"):
+        evaluation.folds("holdout", twins.marked(held), 1)
