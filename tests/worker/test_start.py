@@ -136,6 +136,6 @@ def test_a_network_that_does_not_fit_its_labels_is_told_and_not_restarted_in_a_l
 
 
 def test_a_default_model_that_is_not_there_is_said_with_what_there_is(launch: Launcher) -> None:
-    running = launch("infer.py", model="smile")
+    running = launch("infer.py", model="snarl")
     running.wait_for(lambda: "no model bundle at" in running.log, "the sentence")
     assert not Client(launch, running.endpoint).status().ready
