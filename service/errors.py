@@ -33,6 +33,9 @@ class Problem:
     retry: bool = False
 
 
+ANYWHERE = ("bad_request", "head_too_large", "internal")
+"""Codes that every address may answer."""
+
 PROBLEMS: dict[str, Problem] = {
     # The request itself.
     "empty_body": Problem(

@@ -13,19 +13,18 @@ from spectree import SpecTree
 from spectree.model_adapter.msgspec_adapter import MsgspecModelAdapter
 
 from service import __version__, v2_openapi
-from service.errors import PROBLEMS, ApiError, problem_document
+from service.errors import ANYWHERE, PROBLEMS, ApiError, problem_document
 from service.schemas import ImagesInJson, ProblemDocument
 from service.v2_errors import speaks_v2
 
-_ANYWHERE = ("bad_request", "head_too_large", "internal")
 _CODES = {
     "/classify": tuple(
         code for code in PROBLEMS if code not in ("not_found", "method_not_allowed")
     ),
-    "/models": ("unauthorized", "rate_limited", "worker_unavailable", *_ANYWHERE),
-    "/readyz": ("unauthorized", "not_ready", "worker_unavailable", *_ANYWHERE),
-    "/livez": _ANYWHERE,
-    "/metrics": ("unauthorized", *_ANYWHERE),
+    "/models": ("unauthorized", "rate_limited", "worker_unavailable", *ANYWHERE),
+    "/readyz": ("unauthorized", "not_ready", "worker_unavailable", *ANYWHERE),
+    "/livez": ANYWHERE,
+    "/metrics": ("unauthorized", *ANYWHERE),
     **v2_openapi.CODES,
 }
 _PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}

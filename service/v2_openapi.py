@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from service.errors import PROBLEMS
+from service.errors import ANYWHERE, PROBLEMS
 from service.v2_errors import ROOT, V2Error
 from service.v2_schemas import (
     HEADER_LENGTH,
@@ -30,8 +30,7 @@ _STRUCTS = (
     ServerReady,
     V2Error,
 )
-_ANYWHERE = ("bad_request", "head_too_large", "internal")
-_ASKED = ("unauthorized", "rate_limited", "worker_unavailable", *_ANYWHERE)
+_ASKED = ("unauthorized", "rate_limited", "worker_unavailable", *ANYWHERE)
 _OF_A_MODEL = ("model_not_found", "model_unavailable", "not_averageable", *_ASKED)
 _MODEL = f"{ROOT}/models/{{name}}"
 _VERSION = f"{_MODEL}/versions/{{version}}"
@@ -40,9 +39,9 @@ _NEVER = frozenset(
 ) | frozenset(("url_refused", "url_failed"))
 _INFER = tuple(code for code in PROBLEMS if code not in _NEVER)
 CODES: dict[str, tuple[str, ...]] = {
-    ROOT: ("unauthorized", "rate_limited", *_ANYWHERE),
-    f"{ROOT}/health/live": _ANYWHERE,
-    f"{ROOT}/health/ready": ("unauthorized", "not_ready", "worker_unavailable", *_ANYWHERE),
+    ROOT: ("unauthorized", "rate_limited", *ANYWHERE),
+    f"{ROOT}/health/live": ANYWHERE,
+    f"{ROOT}/health/ready": ("unauthorized", "not_ready", "worker_unavailable", *ANYWHERE),
     **{path: _OF_A_MODEL for path in (_MODEL, _VERSION)},
     **{f"{path}/ready": ("not_ready", *_OF_A_MODEL) for path in (_MODEL, _VERSION)},
     **{f"{path}/infer": _INFER for path in (_MODEL, _VERSION)},

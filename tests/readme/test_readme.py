@@ -119,11 +119,7 @@ def test_the_video_example_runs(tmp_path: Path, face_jpeg: bytes) -> None:
 
 def test_training_on_own_folders_as_the_readme_says(tmp_path: Path) -> None:
     (command,) = (c for c, _ in COMMANDS if c.startswith("python train.py --data mugs"))
-    for label, handle in (("with-handle", True), ("without", False)):
-        folder = tmp_path / "mugs" / label
-        folder.mkdir(parents=True)
-        for number in range(12):
-            _mug(number, handle).save(folder / f"{number}.png")
+    _mugs(tmp_path / "mugs", 12)
     bundle = tmp_path / "params" / "mugs"
     full = command.replace("train.py", str(PROJECT / "train.py"))
     done = _run(
@@ -137,11 +133,7 @@ def test_training_on_own_folders_as_the_readme_says(tmp_path: Path) -> None:
 
 def test_a_sweep_as_the_readme_says(tmp_path: Path) -> None:
     (command,) = (c for c, _ in COMMANDS if c.startswith("python train.py sweep"))
-    for label, handle in (("with-handle", True), ("without", False)):
-        folder = tmp_path / "mugs" / label
-        folder.mkdir(parents=True)
-        for number in range(10):
-            _mug(number, handle).save(folder / f"{number}.png")
+    _mugs(tmp_path / "mugs", 10)
     full = command.replace("train.py", str(PROJECT / "train.py"))
     done = _run(f"{full} --faces no --width 4 --epochs 1 --repeats 1 --random 2 --json", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -196,6 +188,14 @@ def test_every_file_the_documents_link_to_is_there() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             if not target.startswith("http"):
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def _mugs(folder: Path, each: int) -> None:
+    """Two classes of pictures, a folder each."""
+    for label, handle in (("with-handle", True), ("without", False)):
+        (folder / label).mkdir(parents=True)
+        for number in range(each):
+            _mug(number, handle).save(folder / label / f"{number}.png")
 
 
 def _mug(number: int, handle: bool) -> Image.Image:
