@@ -53,7 +53,7 @@ image: ## Build the container's image
 sbom: ## Print what the image is made of, as CycloneDX JSON
 	@docker run --rm --network none $(IMAGE) cat /srv/hyojo/sbom.cdx.json
 
-LISTS := requirements requirements-onnx tests/requirements tests/fuzzing docker/requirements docker/tools
+LISTS := requirements requirements-onnx requirements-ray tests/requirements tests/fuzzing docker/requirements docker/tools
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
 lock: $(VENV)/.installed-test ## Write the locks anew from the lists of requirements: every package, with its hashes
@@ -88,6 +88,10 @@ $(VENV)/.installed: requirements.lock
 
 $(VENV)/.installed-onnx: requirements-onnx.lock $(VENV)/.installed
 	@.ci/environment $(VENV) requirements-onnx.lock
+	@touch $@
+
+$(VENV)/.installed-ray: requirements-ray.lock $(VENV)/.installed
+	@.ci/environment $(VENV) requirements-ray.lock
 	@touch $@
 
 $(VENV)/.installed-fuzzing: tests/fuzzing.lock $(VENV)/.installed-test

@@ -23,6 +23,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 LOCKS = (
     "requirements",
     "requirements-onnx",
+    "requirements-ray",
     "tests/requirements",
     "tests/fuzzing",
     "docker/requirements",
