@@ -82,10 +82,10 @@ def _serve(settings: Settings, shelf: Shelf) -> int:
         return catalog.read(settings.params, settings.model_names, settings.model, shelf)
 
     def hire(models: catalog.Catalog) -> Pool:
-        return hiring.for_serving(context, models, settings, shelf)
+        return hiring.for_serving(models, settings, shelf)
 
     def invite(name: str, guest: catalog.Guest, nursery: Callable[[], Nursery]) -> Pool:
-        return hiring.for_guest(context, name, guest, settings, nursery)
+        return hiring.for_guest(name, guest, settings, nursery)
 
     models = read()
     for info in models.models.values():
@@ -118,8 +118,7 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
         raise unexplained(settings.model)
     gallery = options.explain and Gallery(options.explain, paths, settings.max_pixels)
     size = min(settings.predictors, -(-len(paths) // options.batch_size))
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    pool = hiring.for_files(context, models, settings.model_copy(update={"predictors": size}))
+    pool = hiring.for_files(models, settings.model_copy(update={"predictors": size}))
     question = Question(settings.model, options.faces, options.top, bool(gallery), averaged)
     results = classify_files(pool, paths, question, options.batch_size)
     began = time.monotonic()
@@ -140,7 +139,6 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
         return 130
     finally:
         pool.close()
-        context.term()
     seconds = time.monotonic() - began
     noun = "image" if len(paths) == 1 else "images"
     pace = f"{len(paths) / seconds:.1f} images/s"
@@ -159,8 +157,7 @@ def annotate(options: argparse.Namespace, settings: Settings) -> int:
         raise UsageError("--video takes one model; averages are for images.")
     source = Source(options.video, settings.max_pixels)
     sink = options.out and Sink(options.out, source.fps, source.width, source.height)
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    pool = hiring.for_files(context, models, settings)
+    pool = hiring.for_files(models, settings)
     watch = Watch(pool, source, Question(settings.model, options.faces), options.batch_size)
     labels = models.models[settings.model].labels
     steadier = Steadier(labels, options.top, options.smooth, 1 / source.fps)
@@ -169,7 +166,6 @@ def annotate(options: argparse.Namespace, settings: Settings) -> int:
         done = follow(results, steadier, sink, options.json)
     finally:
         pool.close()
-        context.term()
         source.close()
     seconds = max(1e-9, time.monotonic() - watch.began_s)
     kept = f"; {sink.written} written to {options.out}" if sink and sink.written else ""

@@ -102,7 +102,7 @@ class _Run:
         wanted = 0
         began = time.monotonic()
         while wanted < len(self._paths):
-            self._pool.socket.poll(100 if self._out or not self._pool.ready else 0)
+            self._pool.wait(100 if self._out or not self._pool.ready else 0)
             for event in [*self._pool.receive(), *self._pool.tick()]:
                 self._take(event)
             self._fill(wanted)

@@ -21,7 +21,7 @@ class Crews:
         first: of them.
         renewal: finds others to take over.
         guests: models that are loaded when they are asked for.
-        poller: of the sockets towards the predictors; the worker's loop adds its own.
+        poller: of what predictors say; the worker's loop adds its own.
 
     Attributes:
         was_complete: all predictors of a crew have been warm at once.
@@ -34,7 +34,7 @@ class Crews:
         self.guests = guests
         self.poller = poller
         self.was_complete = False
-        self.poller.register(first.pool.socket, zmq.POLLIN)
+        self.poller.register(first.pool.fileno(), zmq.POLLIN)
         guests.renew(first.catalog, first.pool)
 
     def __iter__(self) -> Iterator[Crew]:
@@ -73,8 +73,8 @@ class Crews:
         return told
 
     def heard(self, readable: Container[object]) -> list[Event]:
-        """What the predictors say whose sockets are readable."""
-        speaking = [crew.pool for crew in self if crew.pool.socket in readable]
+        """What the predictors say whose pools are readable."""
+        speaking = [crew.pool for crew in self if crew.pool.fileno() in readable]
         return [event for pool in speaking for event in pool.receive()]
 
     def tick(self) -> list[Event]:
@@ -110,14 +110,14 @@ class Crews:
             self.present.catalog = catalog
         else:
             self._all.append(Crew(catalog, pool))
-            self.poller.register(pool.socket, zmq.POLLIN)
+            self.poller.register(pool.fileno(), zmq.POLLIN)
         self.guests.renew(catalog, self.present.pool)
         self._forget()
 
     def _bid_farewell(self, crew: Crew) -> None:
         self._all.remove(crew)
         self._gone.update(crew.pool.counters)
-        self.poller.unregister(crew.pool.socket)
+        self.poller.unregister(crew.pool.fileno())
         crew.pool.close()
         self._forget()
 

@@ -252,7 +252,7 @@ class Guests:
         pool = self._hire(name, bundle, self._nursery)
         one = Catalog({name: self._catalog.models[name]}, {name: bundle.folder}, name)
         takes_mb = self._expected_mb(name)
-        self._poller.register(pool.socket, zmq.POLLIN)
+        self._poller.register(pool.fileno(), zmq.POLLIN)
         pool.tick()  # at once: it starts
         self._counts["guest_loads"] += 1
         _log.info("loading a model", model=name, expected_mb=round(takes_mb))
@@ -321,7 +321,7 @@ class Guests:
     def _leave(self, folder: Path) -> None:
         pool = self._here.pop(folder).crew.pool
         self._gone.update(pool.counters)
-        self._poller.unregister(pool.socket)
+        self._poller.unregister(pool.fileno())
         pool.end()
         self._leaving.append(pool)
 

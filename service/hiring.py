@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import zmq
-
 from service.catalog import Catalog, Guest
 from service.footprint import expected_mb
 from service.nursery import Nursery
@@ -11,13 +9,10 @@ from service.pool import Pool
 from service.settings import Settings
 from service.shelf import Shelf
 
-Context = zmq.Context[zmq.Socket[bytes]]
 
-
-def for_serving(context: Context, models: Catalog, settings: Settings, shelf: Shelf) -> Pool:
+def for_serving(models: Catalog, settings: Settings, shelf: Shelf) -> Pool:
     """Predictors that hold all models that are held all the time."""
     return Pool(
-        context,
         models.folders,
         settings.predictors,
         settings.max_pixels,
@@ -29,12 +24,9 @@ def for_serving(context: Context, models: Catalog, settings: Settings, shelf: Sh
     )
 
 
-def for_guest(
-    context: Context, name: str, guest: Guest, settings: Settings, nursery: Callable[[], Nursery]
-) -> Pool:
+def for_guest(name: str, guest: Guest, settings: Settings, nursery: Callable[[], Nursery]) -> Pool:
     """One predictor for a model that was asked for; for pictures it has what the others have."""
     return Pool(
-        context,
         {name: guest.folder},
         1,
         settings.max_pixels,
@@ -48,7 +40,7 @@ def for_guest(
     )
 
 
-def for_files(context: Context, models: Catalog, settings: Settings) -> Pool:
+def for_files(models: Catalog, settings: Settings) -> Pool:
     """Predictors that hold the models, one or more, that are asked about files.
 
     Of large models there are no more than HYOJO_MODEL_MEMORY has room for, and one in any case.
@@ -59,7 +51,6 @@ def for_files(context: Context, models: Catalog, settings: Settings) -> Pool:
         takes_mb = sum(expected_mb(guest.parameters_bytes) for guest in guests)
         size = max(1, min(size, int(settings.model_memory / takes_mb)))
     return Pool(
-        context,
         {**models.folders, **{name: guest.folder for name, guest in models.guests.items()}},
         size,
         settings.max_pixels,

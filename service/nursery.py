@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from service.kinship import adopt_orphans, end_with_parent, environment
+from service.wire import Wire, receive_with_file, send_with_file
 
 NURSERY, PREDICTOR = "nursery", "predictor"
 """As `ps -o comm` shows them."""
@@ -97,13 +98,19 @@ class Nursery:
         self._line: socket.socket | None = None
         self._here: dict[str, Child] = {}
 
-    def ask(self, wanted: Wanted) -> None:
-        """Ask for a predictor; `born` tells when it is there. It may never be."""
+    def ask(self, wanted: Wanted, wire: Wire) -> None:
+        """Ask for a predictor; `born` tells when it is there. It may never be.
+
+        Args:
+            wanted: what it shall be.
+            wire: its end of the line; it gets a copy.
+        """
         if not self.alive:
             self._start()
         assert self._line is not None
         with contextlib.suppress(OSError):  # it is ending: `alive` tells
-            self._line.send(msgspec.json.encode(wanted), socket.MSG_DONTWAIT)
+            asked = msgspec.json.encode(wanted)
+            send_with_file(self._line, asked, wire.fileno(), socket.MSG_DONTWAIT)
 
     @property
     def alive(self) -> bool:
@@ -171,13 +178,16 @@ def main(argv: list[str] | None = None) -> int:
         Path("/proc/self/comm").write_text(NURSERY)
     life = _prepared()
     with socket.socket(fileno=options.line) as line:
-        while data := line.recv(_MOST_BYTES):
+        while True:
+            data, end_number = receive_with_file(line, _MOST_BYTES)
+            if end_number is None:
+                return 0
             wanted = msgspec.json.decode(data, type=Wanted)
-            _bear(wanted, line, options.parent, life, options.files)
-    return 0
+            with socket.socket(fileno=end_number) as end:
+                _bear(wanted, Wire(end), line, options.parent, life, options.files)
 
 
-def _prepared() -> Callable[[list[str]], int]:
+def _prepared() -> Callable[[Wire, list[str]], int]:
     """Load what predictors need; returns what one of them does with its options."""
     from service import predictor_process
 
@@ -190,9 +200,10 @@ def _prepared() -> Callable[[list[str]], int]:
 
 def _bear(
     wanted: Wanted,
+    wire: Wire,
     line: socket.socket,
     parent: int,
-    life: Callable[[list[str]], int],
+    life: Callable[[Wire, list[str]], int],
     files: Sequence[int],
 ) -> None:
     """Fork twice: the one in between ends at once, and the worker becomes the second's parent."""
@@ -213,7 +224,7 @@ def _bear(
             os.close(number)
         with contextlib.suppress(OSError):
             Path("/proc/self/comm").write_text(PREDICTOR)
-        status = life(wanted.options)
+        status = life(wire, wanted.options)
     except BrokenPipeError:  # nobody waits for it any more
         status = 1
     except Exception:

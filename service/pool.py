@@ -6,6 +6,7 @@ next one: one picture must not take them all.
 
 import itertools
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +15,12 @@ from pathlib import Path
 from typing import Literal
 
 import structlog
-import zmq
 
-from service import protocol, scratch
+from service import protocol
 from service.nursery import Child, Nursery, Wanted
 from service.protocol import Failed, Hello, Job, JobDone
 from service.stillness import Stillness
+from service.wire import Wire
 
 START_TIMEOUT_S = 60.0
 FIRST_BACKOFF_S = 0.5
@@ -70,6 +71,7 @@ class _Slot:
     index: int
     state: Literal["waiting", "starting", "idle", "busy"] = "waiting"
     process: Child | None = None  # none yet while the nursery has not borne it
+    wire: Wire | None = None  # until one of both ends closes it
     name: str = ""
     job: str | None = None
     since: float = 0.0  # when the state began, or when a waiting slot may start
@@ -79,10 +81,9 @@ class _Slot:
 
 @dataclass
 class Pool:
-    """Predictor processes around one socket. Not for threads: one loop owns it.
+    """Predictor processes, each at the end of a wire. Not for threads: one loop owns it.
 
     Args:
-        context: of ZeroMQ.
         bundles: folders of the bundles that every process holds warm, by the models' names.
         size: processes.
         max_pixels: they refuse larger pictures.
@@ -96,7 +97,6 @@ class Pool:
         lodging: whose nursery the processes come from; without it the pool has its own.
     """
 
-    context: "zmq.Context[zmq.Socket[bytes]]"
     bundles: Mapping[str, Path]
     size: int
     max_pixels: int
@@ -116,15 +116,18 @@ class Pool:
     _generation: int = 0
 
     def __post_init__(self) -> None:
-        self._folder = scratch.make("pool", scratch.places())
-        self._endpoint = f"ipc://{self._folder.path}/pool.sock"
-        self.socket = self.context.socket(zmq.ROUTER)
-        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.bind(self._endpoint)
+        self._wires = select.epoll()
         self._slots = [_Slot(index) for index in range(self.size)]
         self.nursery = Nursery(self.inherit)
         self._prefix = f"{next(_numbers)}."
+
+    def fileno(self) -> int:
+        """Readable when a process has said something; for who waits for several."""
+        return self._wires.fileno()
+
+    def wait(self, milliseconds: int) -> None:
+        """Wait until a process says something, at most so long."""
+        self._wires.poll(milliseconds / 1e3)
 
     @property
     def idle(self) -> int:
@@ -157,35 +160,38 @@ class Pool:
     def submit(self, job: Job, images: Sequence[bytes | memoryview]) -> bool:
         """Hand a job to an idle process; False when none could take it."""
         for slot in self._slots:
-            if slot.state != "idle":
+            if slot.state != "idle" or slot.wire is None:
                 continue
             try:
-                frames = [slot.name.encode(), protocol.encode(job), *images]
-                self.socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
-            except zmq.ZMQError:  # it is gone and `tick` has not seen it yet
+                slot.wire.send([protocol.encode(job), *images], wait=False)
+            except OSError:  # it is gone and `tick` has not seen it yet
                 continue
             slot.state, slot.job, slot.since = "busy", job.id, time.monotonic()
             return True
         return False
 
     def receive(self) -> list[Event]:
-        """Everything the processes have sent by now."""
+        """What the processes have sent by now, at most one message of each."""
         events: list[Event] = []
-        while True:
-            try:
-                name, *frames = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return events
-            slot = next((slot for slot in self._slots if slot.name.encode() == name), None)
-            if slot is None:  # a last word from a process already given up
-                continue
-            try:
-                event = self._heard(slot, protocol.decode(frames[0]))
-            except (protocol.UnreadableError, IndexError):
-                self.unreadable += 1  # a process out of its mind; its job's time runs out
-                continue
-            if event is not None:
-                events.append(event)
+        for number, _ in self._wires.poll(0):
+            for slot in self._slots:
+                if slot.wire is not None and slot.wire.fileno() == number:
+                    events += self._read(slot, slot.wire)
+        return events
+
+    def _read(self, slot: _Slot, wire: Wire) -> list[Event]:
+        try:
+            frames = wire.receive(wait=False)
+            if frames:
+                return self._heard(slot, protocol.decode(frames[0]))
+        except protocol.UnreadableError:
+            self.unreadable += 1  # a process out of its mind; its job's time runs out
+            return []
+        except BlockingIOError:
+            return []
+        wire.close()  # it has ended, as `tick` will see
+        slot.wire = None
+        return []
 
     def tick(self) -> list[Event]:
         """Start what is to be started; find the dead and the hung. Call it ten times a second."""
@@ -211,6 +217,8 @@ class Pool:
         status = slot.process.poll()
         if status is not None:
             return f"ended with status {status}"
+        if slot.wire is None:
+            return "closed its line"
         if slot.watch.look(now, slot.state == "busy") > self.stuck_s:
             return f"stood still for {self.stuck_s:g} s"
         if slot.state == "busy" and now - slot.since > self.timeout_s:
@@ -236,10 +244,12 @@ class Pool:
             if slot.process is not None:
                 slot.process.wait()
                 slot.process = None
-        self.socket.close()
-        self._folder.close()
+            if slot.wire is not None:
+                slot.wire.close()
+                slot.wire = None
+        self._wires.close()
 
-    def _heard(self, slot: _Slot, message: protocol.AnyMessage) -> Event | None:
+    def _heard(self, slot: _Slot, message: protocol.AnyMessage) -> list[Event]:
         if isinstance(message, Hello):
             slot.state, slot.since, self.problem = "idle", time.monotonic(), ""
             self.private_mb = message.private_mb
@@ -249,8 +259,8 @@ class Pool:
             _log.error("predictor cannot start", predictor=slot.name, why=self.problem)
         elif isinstance(message, JobDone) and message.id == slot.job and message.whole:
             slot.state, slot.job, slot.failures = "idle", None, 0
-            return message
-        return None
+            return [message]
+        return []
 
     def _told(self, detail: str) -> str:
         """A message with the bundles' places as people know them."""
@@ -283,7 +293,9 @@ class Pool:
                 self.problem = self.problem or f"A predictor process {why} while it started."
         _log.warning("predictor lost", predictor=slot.name, why=why, next_start_in_s=pause)
         self.replaced += 1
-        slot.state, slot.process, slot.watch = "waiting", None, None
+        if slot.wire is not None:
+            slot.wire.close()
+        slot.state, slot.process, slot.watch, slot.wire = "waiting", None, None, None
         slot.job, slot.name = None, ""
         slot.since = time.monotonic() + pause
         return lost
@@ -291,15 +303,18 @@ class Pool:
     def _start(self, slot: _Slot) -> None:
         self._generation += 1
         slot.name = f"{self._prefix}{slot.index}.{self._generation}"
-        options = ["--endpoint", self._endpoint, "--name", slot.name]
-        options += ["--parent", str(os.getpid()), "--max-pixels", str(self.max_pixels)]
+        options = ["--name", slot.name, "--parent", str(os.getpid())]
+        options += ["--max-pixels", str(self.max_pixels)]
         options += ["--memory-mb", str(self.memory_mb), *(["--beside"] if self.beside else [])]
         options += ["--largest-batch", str(self.largest_batch), "--"]
         options += [text for pair in self.bundles.items() for text in map(str, pair)]
         slot.state, slot.since = "starting", time.monotonic()
         if self.lodging is not None:
             self.nursery = self.lodging()
-        self.nursery.ask(Wanted(slot.name, options, bare=self.lodging is not None))
+        slot.wire, theirs = Wire.pair()
+        self._wires.register(slot.wire, select.EPOLLIN)
+        self.nursery.ask(Wanted(slot.name, options, bare=self.lodging is not None), theirs)
+        theirs.close()
 
     def _take_over(self, born: dict[str, Child]) -> None:
         """Those that have come get their places; one that came too late has none any more."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import zmq
 
 from service import protocol
 from service.footprint import private_mb
@@ -28,14 +27,13 @@ from service.protocol import (
     Size,
     Timings,
 )
+from service.wire import Wire
 
 if TYPE_CHECKING:
     import numpy as np
 
     from models import explain
     from models.predictor import Prediction, Predictor
-
-_ORPHAN_CHECK_MS = 2000
 
 
 def preload() -> None:
@@ -51,19 +49,22 @@ def preload() -> None:
     images.rehearse()
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Load the bundles, say hello, answer jobs until the parent is gone."""
+def main(wire: Wire, argv: list[str]) -> int:
+    """Load the bundles, say hello, answer jobs until the parent is gone.
+
+    Args:
+        wire: to the worker.
+        argv: its options.
+
+    Returns:
+        The exit status.
+    """
     options = _arguments(argv)
     end_with_parent(signal.SIGKILL)
     first_to_go()
     if os.getppid() != options.parent:  # it ended before we asked
         return 1
     began = time.monotonic()
-    context = zmq.Context()
-    socket = context.socket(zmq.DEALER)
-    socket.setsockopt(zmq.IDENTITY, options.name.encode())
-    socket.setsockopt(zmq.LINGER, 1000)
-    socket.connect(options.endpoint)
     try:
         before = own_memory_bytes()
         predictors = _load(options.bundles, options.max_pixels, options.largest_batch)
@@ -71,13 +72,12 @@ def main(argv: list[str] | None = None) -> int:
         limit_memory(options.memory_mb, own_memory_bytes() - before if options.beside else 0)
     except Exception as error:  # whatever it is, the parent must hear why
         detail = str(error) or type(error).__name__
-        socket.send(protocol.encode(protocol.Failed(id=options.name, detail=detail)))
-        context.destroy(linger=1000)
+        wire.send([protocol.encode(protocol.Failed(id=options.name, detail=detail))])
         return 1
     own_mb = private_mb(os.getpid()) if options.beside else 0.0
     hello = protocol.Hello(id=options.name, seconds=time.monotonic() - began, private_mb=own_mb)
-    socket.send(protocol.encode(hello))
-    _serve(socket, predictors, options.parent)
+    wire.send([protocol.encode(hello)])
+    _serve(wire, predictors)
     return 0
 
 
@@ -143,11 +143,9 @@ def _ranked(row: "np.ndarray", labels: tuple[str, ...], top: int | None) -> dict
     return {labels[i]: round(float(row[i]), 5) for i in order}
 
 
-def _serve(socket: "zmq.Socket[bytes]", predictors: dict[str, "Predictor"], parent: int) -> None:
-    while os.getppid() == parent:
-        if not socket.poll(_ORPHAN_CHECK_MS):
-            continue
-        header, *images = socket.recv_multipart()
+def _serve(wire: Wire, predictors: dict[str, "Predictor"]) -> None:
+    while message := wire.receive():
+        header, *images = message
         job = protocol.decode(header)
         if not isinstance(job, Job):
             continue
@@ -158,7 +156,7 @@ def _serve(socket: "zmq.Socket[bytes]", predictors: dict[str, "Predictor"], pare
             done = protocol.JobDone(
                 id=job.id, results=[problem] * len(images), timings_ms=[Timings()] * len(images)
             )
-        socket.send(protocol.encode(done))
+        wire.send([protocol.encode(done)])
 
 
 def _problem(error: Exception) -> ImageProblem:
@@ -193,9 +191,8 @@ def _spare_the_cores() -> None:
     cv2.setNumThreads(1)
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
+def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="One predictor process.")
-    parser.add_argument("--endpoint", required=True, help="the pool's socket")
     parser.add_argument("--name", required=True, help="of this process, towards the pool")
     parser.add_argument("--parent", type=int, required=True, help="process id to end with")
     parser.add_argument("--max-pixels", type=int, required=True, help="refuse larger pictures")

@@ -168,7 +168,7 @@ class Watch:
             elif self._ended or len(self._window) == self._most:
                 if not self._out:
                     see_that_it_starts(self._pool, math.inf if self.began_s else asked_s)
-                self._pool.socket.poll(100)
+                self._pool.wait(100)
 
     def _turn(self) -> None:
         """Take in what has come, hand out what is ready, read a little ahead."""

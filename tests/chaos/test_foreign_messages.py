@@ -1,9 +1,15 @@
 """A malformed or foreign message on the socket is dropped and counted, and harms neither side."""
 
+import os
+import random
+import socket
+import struct
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import requests
@@ -13,6 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from service import protocol
 from service.client import Patience, WorkerClient
 from service.errors import ApiError
+from service.nursery import Child, Nursery, Wanted
+from service.pool import Lost, Pool
 from service.protocol import (
     ClassifyReply,
     ClassifyRequest,
@@ -27,7 +35,7 @@ from service.protocol import (
     StatusRequest,
     Timings,
 )
-from service.scratch import temporary_folder
+from service.wire import Wire
 from tests.amount import amount
 from tests.chaos.mangling import Frames, Mangler
 from tests.conftest import Launcher
@@ -35,6 +43,7 @@ from tests.worker.conftest import WarmWorker, warm
 
 TO_THE_WORKER = amount(3_000, 100_000)
 TO_THE_GATEWAY = amount(1_500, 100_000)
+FROM_A_PREDICTOR = amount(1_000, 20_000)
 SEED = 20_261
 ROUND = 50
 """Messages before the next is a good one."""
@@ -146,27 +155,89 @@ def wait_for_count(worker: WarmWorker, wanted: int) -> None:
         time.sleep(0.05)
 
 
-def test_a_predictor_out_of_its_mind_does_not_take_the_worker_along(
-    launch: Launcher, face_jpeg: bytes
-) -> None:
-    """Something writes to the pool's socket under the predictor's own name."""
-    worker = warm(launch, predictor_timeout_s=2)
-    (folder,) = temporary_folder().glob(f"hyojo-pool-{worker.running.process.pid}-*")
-    endpoint, name = f"ipc://{folder}/pool.sock", "0.1"  # the first of the first place
-    assert (folder / "pool.sock").is_socket()
+class Changeling:
+    """Stands where the nursery stands: what it bears is a process that we hold the line of.
+
+    No real predictor talks as it does.
+    """
+
+    alive = True
+
+    def __init__(self) -> None:
+        self.end: socket.socket
+        self._here: dict[str, Child] = {}
+
+    def ask(self, wanted: Wanted, wire: Wire) -> None:
+        """As `Nursery.ask`."""
+        self.end = socket.socket(fileno=os.dup(wire.fileno()))
+        sleeper = os.posix_spawnp("sleep", ["sleep", "600"], os.environ)
+        self._here[wanted.name] = Child(sleeper)
+
+    def born(self, _prefix: str) -> dict[str, Child]:
+        """As `Nursery.born`."""
+        here, self._here = self._here, {}
+        return here
+
+
+def test_a_predictor_out_of_its_mind_does_not_take_the_worker_along() -> None:
+    """What it says on its line is dropped and counted, whatever it is; the line's end is heard."""
+    changeling = Changeling()
+    pool = Pool({}, 1, 10**6, 20.0, lodging=lambda: cast(Nursery, changeling))
     mangler = Mangler(replies("0.0"), SEED)
-    with zmq.Context() as context:
-        for identity in (name.encode(), b"\xff\xfe\xfd", b"another"):
-            with context.socket(zmq.DEALER) as stranger:
-                stranger.linger = 1000
-                stranger.identity = identity
-                stranger.connect(endpoint)
-                stranger.send(b"")
-                for _ in range(100):
-                    stranger.send_multipart(mangler.next())
-    assert worker.client.status().ready
-    assert isinstance(worker.client.classify(face_jpeg), ClassifyReply)
-    assert worker.running.process.poll() is None and "Traceback" not in worker.running.log
+    mad = random.Random(SEED)
+    pool.tick()
+    well = Wire(changeling.end)
+    said = 0
+    for number in range(FROM_A_PREDICTOR):
+        open_files = len(os.listdir("/proc/self/fd"))
+        say(changeling.end, number, mangler, mad)
+        pool.wait(1000)
+        assert all(not isinstance(event, Lost) for event in pool.receive())
+        assert len(os.listdir("/proc/self/fd")) == open_files, "no file of its is kept"
+        if number % ROUND == 0:
+            said += 1
+            well.send([protocol.encode(protocol.Hello(id="x", seconds=1.0))])
+            pool.receive()
+            assert pool.ready == 1
+    assert pool.unreadable > FROM_A_PREDICTOR / 2 and said > 1
+    before = pool.pids
+    changeling.end.close()
+    pool.wait(1000)
+    pool.receive()
+    pool.tick()  # it lives and has hung up: it is given up, and the next one asked for
+    assert not changeling_lives(before) and pool.replaced == 1
+    pool.tick()
+    pool.tick()
+    assert pool.pids not in (before, [])
+    pool.close()
+    changeling.end.close()
+
+
+def changeling_lives(pids: list[int]) -> bool:
+    """Whether one of these processes is there."""
+    return any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def say(end: socket.socket, number: int, mangler: Mangler, mad: random.Random) -> None:
+    """One packet that is none, or none that a pool can use: by turns five kinds of it."""
+    frames = mangler.next()
+    kind = number % 5
+    if kind == 0:  # a well framed message of noise
+        Wire(end).send(frames[:64] or [b""])
+        return
+    junk = mad.randbytes(mad.choice((1, 3, 4, 11, 12, 13, 200, 5000)))
+    if kind == 1:
+        end.send(junk)
+    elif kind == 2:  # sizes that are not so
+        sizes = [mad.choice((0, 1, 2**31, 2**63, 2**64 - 1)) for _ in range(mad.randint(1, 3))]
+        end.send(struct.pack(f"!I{len(sizes)}Q", len(sizes), *sizes) + junk)
+    elif kind == 3:  # longer than a message is, and more files than one
+        files = array("i", [0, 0, 0])
+        end.sendmsg([bytes(150_000)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
+    else:  # files that are not what is said of them
+        memory = os.memfd_create("x") if number % 2 else os.open("/dev/zero", os.O_RDONLY)
+        socket.send_fds(end, [struct.pack("!IQ", 1, 100_000)], [memory])
+        os.close(memory)
 
 
 # Towards the gateway ---------------------------------------------------------------------------

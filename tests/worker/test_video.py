@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import zmq
 
 from models.videos import Sink, Source
 from service.batch import Question
@@ -249,8 +248,7 @@ def test_wrong_use_is_a_sentence_and_status_2(
 def test_a_lost_process_costs_a_second_try_and_then_these_frames_alone(
     two: Path, deaths: int
 ) -> None:
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    pool = Pool(context, {"emotion": PROJECT / "params" / "emotion"}, 1, 10**7, 20.0)
+    pool = Pool({"emotion": PROJECT / "params" / "emotion"}, 1, 10**7, 20.0)
     source = Source(two)
     watch = Watch(pool, source, Question("emotion"), 4)
     results = []
@@ -263,7 +261,6 @@ def test_a_lost_process_costs_a_second_try_and_then_these_frames_alone(
                 _kill_while_busy(pool, watch, deaths)
     finally:
         pool.close()
-        context.term()
         adopt_orphans(False)  # what other tests leave behind is not this process's
     assert len(results) == 90 and pool.replaced == deaths
     errors = [result.error.code for result in results if result.error]
@@ -276,7 +273,7 @@ def _kill_while_busy(pool: Pool, watch: Watch, deaths: int) -> None:
         end = time.monotonic() + 60
         while not watch._out:
             assert time.monotonic() < end
-            pool.socket.poll(50)
+            pool.wait(50)
             watch._turn()
         os.kill(pool.pids[0], signal.SIGKILL)
         while watch._out:
