@@ -25,12 +25,8 @@ from service.protocol import StatusReply
 from service.proxies import TrustedProxies
 from service.routes import add_pages, add_service
 from service.settings import PROJECT, Settings, load_settings
-from service.uploads import Fetch, GatewayRequest
+from service.uploads import Fetch
 
-_FIELD_BYTES = 256 * 1024
-"""Of a form's text; werkzeug's parser needs more than its read size of 64 KiB for files, too."""
-_FORM_PARTS = 64
-"""A form has at most 8 images; what else is in it is little."""
 _ALWAYS = list(SECURITY_HEADERS.items())
 
 
@@ -74,8 +70,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     metrics = Metrics(lambda: _status_or_none(client))
     app = Gateway(__name__, static_folder=None)
     app.extensions["hyojo-metrics"] = metrics  # for what is refused below the application
-    app.request_class = GatewayRequest
-    app.config.update(MAX_FORM_MEMORY_SIZE=_FIELD_BYTES, MAX_FORM_PARTS=_FORM_PARTS)
     # A redirect of `//classify` would be an answer of its own kind; it is not found instead.
     app.url_map.merge_slashes = False
     install(app, metrics, limits)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import msgspec
 import structlog
 from flask import Flask, Request, Response, g, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from service.body import BoundedBody, Limits, bound
 from service.errors import ApiError, problem_document
@@ -135,10 +135,6 @@ def _as_problem(error: Exception, app: Flask) -> ApiError:
             "method_not_allowed",
             f"{request.method[:16]} is not for {request.path[:80]}; it takes {allowed}.",
             headers={"Allow": allowed},
-        )
-    if isinstance(error, RequestEntityTooLarge):
-        return ApiError(
-            "body_too_large", "The form has too many or too large fields. Send only the images."
         )
     if isinstance(error, HTTPException) and (error.code or 500) < 500:
         return ApiError("bad_request", f"The request cannot be read: {error.description}")

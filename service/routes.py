@@ -6,7 +6,6 @@ import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import msgspec
 from flask import Flask, Response, render_template, request
@@ -32,7 +31,7 @@ from service.schemas import (
     UrlInput,
     classify_query,
 )
-from service.uploads import Fetch, GatewayRequest, images_of
+from service.uploads import Fetch, images_of
 
 _STYLE = Path(__file__).parent / "templates" / "docs.css"
 
@@ -66,7 +65,7 @@ def add_service(
 
         Send a form with the field `image`, or one image as the raw body, or base64 in JSON.
         """
-        asked = cast(GatewayRequest, present())
+        asked = present()
         query = classify_query(asked.args)
         now = course()
         images = images_of(asked, now.body, limits, fetch)

@@ -7,56 +7,24 @@ The gateway does not look into an image; it only counts bytes.
 from __future__ import annotations
 
 import binascii
-import io
 from collections.abc import Callable, Sequence
-from typing import IO, Any
 
 import msgspec
 from flask import Request
-from werkzeug.datastructures import FileStorage
-from werkzeug.formparser import FormDataParser
 
 from service.body import BoundedBody, Limits
 from service.errors import ApiError
-from service.schemas import ClassifyQuery, ImagesInJson
+from service.forms import images_of_form
+from service.schemas import ImagesInJson
 
-FIELD = "image"
 Fetch = Callable[[list[str]], list[bytes]]
 """Fetches the images at some addresses."""
 RAW_TYPES = "image/*, application/octet-stream, multipart/form-data or application/json"
 _MEGABYTE = 1024 * 1024
 
 
-class _ImageBuffer(io.BytesIO):
-    """A form's file in memory, refused as soon as it is larger than an image may be."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._limit = limit
-
-    def write(self, data: Any, /) -> int:
-        if self.tell() + len(data) > self._limit:
-            raise image_too_large(self._limit)
-        return super().write(data)
-
-
-class GatewayRequest(Request):
-    """Flask's request, but a form's files stay in memory and a broken form is an error."""
-
-    image_bytes = 0
-    """Largest file of a form; `images_of` sets it before the form is read."""
-
-    def _get_file_stream(self, *_args: Any, **_kwargs: Any) -> IO[bytes]:
-        return _ImageBuffer(self.image_bytes)
-
-    def make_form_data_parser(self) -> FormDataParser:
-        parser = super().make_form_data_parser()
-        parser.silent = False
-        return parser
-
-
 def images_of(
-    request: GatewayRequest, body: BoundedBody, limits: Limits, fetch: Fetch | None = None
+    request: Request, body: BoundedBody, limits: Limits, fetch: Fetch | None = None
 ) -> list[bytes]:
     """The images of a request, in order, whichever of the three forms it has.
 
@@ -69,7 +37,6 @@ def images_of(
     Raises:
         ApiError: the body is empty, too large, of no kind we take, or not what it says it is.
     """
-    request.image_bytes = limits.image_bytes
     body.check_declared()
     images = _read(request, body, limits, fetch)
     see_that_they_fit(images, limits)
@@ -119,7 +86,8 @@ def _read(request: Request, body: BoundedBody, limits: Limits, fetch: Fetch | No
     if not chunked and not request.content_length:
         raise _empty_body()
     if kind == "multipart/form-data":
-        return _from_form(request)
+        boundary = request.mimetype_params.get("boundary", "")
+        return images_of_form(whole(body, limits.body_bytes), boundary)
     if kind.startswith("image/") or kind == "application/octet-stream":
         return [whole(body, limits.image_bytes)]
     if kind == "application/json":
@@ -155,37 +123,6 @@ def _empty_body() -> ApiError:
         "empty_body",
         f"The request has no body. Send an image as {RAW_TYPES}.",
     )
-
-
-def _from_form(request: Request) -> list[bytes]:
-    try:
-        files, fields = request.files, request.form
-    except ValueError:
-        raise ApiError(
-            "invalid_form",
-            "The form cannot be read: it breaks off, or Content-Type names no boundary. "
-            "Let the HTTP client build the form and its Content-Type.",
-        ) from None
-    for name in ClassifyQuery.__struct_fields__:
-        if name in fields:
-            raise ApiError(
-                "invalid_parameter",
-                f"{name!r} is a field of the form but belongs in the address: /classify?{name}=….",
-            )
-    images = files.getlist(FIELD)
-    if images:
-        return [_content(image) for image in images]
-    if FIELD in fields:
-        why = f"the field {FIELD!r} holds text, not a file; with curl: -F image=@photo.jpg"
-    else:
-        seen = ", ".join(repr(name[:40]) for name in [*files, *fields][:8])
-        why = f"its fields are {seen}" if seen else "it has no fields at all"
-    raise ApiError("image_missing", f"The form has no file in a field called {FIELD!r}: {why}.")
-
-
-def _content(file: FileStorage) -> bytes:
-    stream = file.stream
-    return stream.getvalue() if isinstance(stream, io.BytesIO) else stream.read()
 
 
 def _from_json(body: bytes, limits: Limits, fetch: Fetch | None) -> list[bytes]:
