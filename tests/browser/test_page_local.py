@@ -24,10 +24,10 @@ import pytest
 from PIL import Image
 
 from models import images
-from models.libfacedetection import LibFaceDetection
 from tests.amount import amount
 from tests.browser.conftest import Watch
 from tests.browser.static_host import Host, serve
+from tests.libfacedetection import LibFaceDetection
 from tests.pictures import two_faces
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,8 @@ from models import face_finder, face_network, libfacedetection, portable
 from models.errors import UsageError
 from models.face_finder import FaceFinder
 from models.faces import YuFace
-from models.libfacedetection import LibFaceDetection
 from tests.conftest import PROJECT
+from tests.libfacedetection import LibFaceDetection
 
 
 @pytest.fixture(scope="module")
