@@ -16,7 +16,6 @@ const ANSWER_WITHIN_MS = 30_000;
 const PASSING = new Set([
   'overloaded', 'worker_unavailable', 'not_ready', 'shutting_down', 'too_many_requests', 'rate_limited', 'unreachable',
   'no_room_for_model',
-  'no_room_for_model',
 ]);
 
 /** A request that brought no result; `message` is a sentence for people. */

@@ -32,6 +32,7 @@ export function average(names, models) {
     ...first,
     name: PREFIX + of.map(({ name }) => name).join(','),
     state: of.find(({ state }) => state !== 'warm')?.state ?? 'warm',
+    error: of.find(({ error }) => error)?.error ?? null,
     explains: false,
     version: all((model) => model.version),
     network: all((model) => model.network),

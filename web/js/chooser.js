@@ -76,7 +76,8 @@ export function begin(models, asked) {
   const warm = models.filter(({ state }) => state === 'warm');
   if (warm.length >= FEWEST) return warm.map(({ name }) => name);
   const first = models.find(({ name }) => name === asked?.name);
-  return [...(first ? [first] : []), ...models.filter((one) => one !== first)].slice(0, FEWEST).map(({ name }) => name);
+  const others = models.filter((one) => one !== first).sort((a, b) => Number(Boolean(a.error)) - Number(Boolean(b.error)));
+  return [...(first ? [first] : []), ...others].slice(0, FEWEST).map(({ name }) => name);
 }
 
 /**
@@ -112,7 +113,7 @@ function tick(place, models, chosen) {
     const box = label.querySelector('input');
     if (!model || !box) return;
     box.checked = chosen.includes(model.name);
-    write(label.querySelector('span') ?? undefined, short(model.name) + STATES[model.state]);
+    write(label.querySelector('span') ?? undefined, short(model.name) + state(model));
   });
 }
 
@@ -120,6 +121,14 @@ function tick(place, models, chosen) {
  * @param {ModelInfo} model
  * @returns {HTMLElement}
  */
-function option({ name, state }) {
-  return make('option', { value: name }, short(name) + STATES[state]);
+function option(model) {
+  return make('option', { value: model.name }, short(model.name) + state(model));
+}
+
+/**
+ * @param {ModelInfo} model
+ * @returns {string} what is to be known before it is chosen
+ */
+function state({ state: now, error }) {
+  return error ? ', unavailable' : STATES[now];
 }

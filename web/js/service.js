@@ -16,7 +16,7 @@ export class Service extends EventTarget {
     /** @type {State} */
     this.state = 'starting';
     this.sentence = 'Looking for the server.';
-    /** @type {ModelInfo[]} those that can be served */
+    /** @type {ModelInfo[]} those it knows; one that could not be loaded says why in `error` */
     this.models = [];
     /** @type {string | null} the model that answers where none is named */
     this.byDefault = null;
@@ -57,8 +57,9 @@ export class Service extends EventTarget {
 
   async learnModels() {
     const list = await listModels();
-    this.models = list.models.filter((model) => !model.error);
-    const byDefault = this.models.find((model) => model.name === list.default) ?? this.models[0];
+    this.models = list.models.filter(({ labels }) => labels.length); // of one that cannot be read nothing is known
+    const able = this.models.filter((model) => !model.error);
+    const byDefault = able.find((model) => model.name === list.default) ?? able[0];
     this.byDefault = byDefault?.name ?? null;
     this.urlInput = list.url_input;
     this.dispatchEvent(new Event('models'));
@@ -76,6 +77,7 @@ export class Service extends EventTarget {
    */
   note(error) {
     if (!(error instanceof ServiceProblem)) throw error;
+    if (error.code === 'model_unavailable') this.refresh();
     if (error.code === 'unauthorized') {
       this.become('locked', error.message);
       return;
@@ -92,7 +94,7 @@ export class Service extends EventTarget {
   /** @param {...string} names of the models that have just answered */
   answered(...names) {
     const woken = this.models.filter(({ name, state }) => state !== 'warm' && names.includes(name));
-    for (const model of woken) model.state = 'warm';
+    for (const model of woken) Object.assign(model, { state: 'warm', error: null });
     if (woken.length) this.dispatchEvent(new Event('models'));
     if (this.state !== 'ready') this.become('ready', 'Ready for pictures.');
   }

@@ -46,7 +46,7 @@
  * @property {Record<string, unknown>} protocol
  * @property {Record<string, unknown>} trained_on
  * @property {Record<string, unknown>} metrics
- * @property {string | null} error a sentence when the model cannot be served
+ * @property {string | null} error a sentence while the model cannot be served
  *
  * @typedef {Object} ModelList
  * @property {string | null} default

@@ -92,7 +92,7 @@ export class View extends EventTarget {
   best(kind) {
     const models = this.of(kind);
     return models.find(({ name }) => name === this.service.byDefault)
-      ?? models.find(({ state }) => state === 'warm') ?? models[0];
+      ?? models.find(({ state }) => state === 'warm') ?? models.find(({ error }) => !error) ?? models[0];
   }
 
   /**
@@ -151,6 +151,8 @@ export class View extends EventTarget {
     if (!missing.length && wanted.kind && wanted.kind !== kind) {
       this.complaint = `There is no model of the kind “${wanted.kind}” here.`;
     }
+    const unable = [model, beside].flatMap((one) => one?.error ?? []);
+    if (unable.length) this.complaint = `${unable.join(' ')} It is tried again when it is asked.`;
     if (!kind || !model) return;
     this.kind = kind;
     this.sides = [model, ...(beside ? [beside] : [])].map(side);
