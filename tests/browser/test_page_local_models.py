@@ -1,5 +1,7 @@
 """The page without a server, made with other models than the one in the box."""
 
+import json
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,11 @@ import pytest
 from models.local.__main__ import main
 from models.predictor import Prediction, Predictor
 from tests.browser.static_host import serve
+from tests.browser.test_page_local import near
 from tests.bundles import untrained
+from tests.conftest import ready_service
+from tests.guests import LABELS, made
+from tests.pictures import two_faces
 
 
 def test_several_models_and_classes_of_ones_own(
@@ -62,3 +68,54 @@ def test_several_models_and_classes_of_ones_own(
         corners = np.array(result["explanation"]["corners"])
         assert corners == pytest.approx(told.explanations[0].corners, abs=0.1)
     assert answers[0]["timings_ms"]["decode"] == answers[1]["timings_ms"]["decode"], "decoded once"
+
+
+def test_an_average_is_the_services_own(browser: Any, example: Path, tmp_path: Path) -> None:
+    """Of two networks that read the same faces; of all of them, and cut to the best two."""
+    params = tmp_path / "params"
+    made(params / "one", faces=True, version="1")
+    made(params / "two", LABELS[3:] + LABELS[:3], faces=True, version="2")
+    site = tmp_path / "site"
+    assert main(["--model", "one,two", "--params", str(params), "--out", str(site)]) == 0
+    picture = two_faces(example.read_bytes())
+    asked = [{"faces": "all"}, {"faces": "whole", "top": 2}]
+    (tmp_path / "two.jpg").write_bytes(picture)
+    (site / "two.jpg").write_bytes(picture)
+    for host in serve(site):
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(host.url)
+        page.wait_for_selector("#service[data-state=ready]")
+        page.get_by_label("Model", exact=True).select_option("average")
+        page.set_input_files("#chooser", tmp_path / "two.jpg")
+        page.wait_for_selector(".card[data-state=done]")
+        assert page.locator(".box").count() == 2
+        ours, problem = page.evaluate(
+            """async (asked) => {
+              const { classifyFrame } = await import('./js/api.js');
+              const frame = await (await fetch('two.jpg')).blob();
+              const { signal } = new AbortController();
+              const ask = (options) => classifyFrame(frame, options, signal);
+              const told = asked.map((options) => ask({ model: 'average:one,two', ...options }));
+              const twice = ask({ model: 'average:one,one' }).catch(({ code }) => code);
+              return [await Promise.all(told), await twice];
+            }""",
+            asked,
+        )
+        page.close()
+    assert problem == "not_averageable"
+    with ready_service(params=params, model="one", predictors=1) as running:
+        for mine, options in zip(ours, asked, strict=True):
+            query = "&".join(f"{name}={value}" for name, value in options.items())
+            request = urllib.request.Request(
+                f"{running.url}/classify?model=average:one,two&{query}",
+                data=picture,
+                headers={"Content-Type": "image/jpeg"},
+            )
+            with urllib.request.urlopen(request, timeout=60) as response:
+                theirs = json.load(response)
+            near(mine, theirs)
+            assert mine["model"] == theirs["model"]
+            assert list(mine["results"][0]["probabilities"]) == list(
+                theirs["results"][0]["probabilities"]
+            )

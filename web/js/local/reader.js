@@ -1,4 +1,4 @@
-/** A picture in, an answer in the service's own form out: decode, find faces, cut, ask the network. */
+/** A picture in, an answer in the service's own form out: decode, find faces, cut, ask the networks. */
 
 /** @import {Answer, Explanation, FaceResult, FaceSearch, ModelList} from '../types.js' */
 /** @import {FaceSpec, Square} from './crop.js' */
@@ -6,8 +6,10 @@
 /** @import {Pixels} from './picture.js' */
 /** @import {Run, Tensor} from './runtime.js' */
 
+import { average, members } from '../average.js';
 import { corners, crop, square } from './crop.js';
 import { Finder } from './finder.js';
+import { averaged } from './mean.js';
 import { decode } from './picture.js';
 import { Runtime } from './runtime.js';
 
@@ -46,10 +48,29 @@ export class Reader {
 
   /**
    * @param {Blob} file
-   * @param {Question} question
+   * @param {Question} question about one model, or an average of several
    * @returns {Promise<Answer>}
    */
   async answer(file, question) {
+    const { model = '', top, ...rest } = question;
+    const names = members(model);
+    if (!names.length) return this.one(file, question);
+    const known = average(names, this.contents.models);
+    if (!known || new Set(members(known.name)).size < names.length) {
+      throw Object.assign(new Error(`${names.join(' and ')} cannot be averaged. Name two or more different models of `
+        + 'this folder that have the same labels.'), { code: 'not_averageable' });
+    }
+    const told = [];
+    for (const name of members(known.name)) told.push(await this.one(file, { ...rest, explain: false, model: name }));
+    return averaged(known.name, told, top);
+  }
+
+  /**
+   * @param {Blob} file
+   * @param {Question} question about one model
+   * @returns {Promise<Answer>}
+   */
+  async one(file, question) {
     const name = question.model ?? this.contents.default ?? '';
     const info = this.contents.models.find((model) => model.name === name);
     if (!info) throw new Error(`There is no model ${name} in this folder.`);
