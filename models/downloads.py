@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Callable
@@ -81,8 +82,8 @@ def _from_address(source: Address, folder: Path, tick: Callable[[int], None]) ->
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as e:
         why = getattr(e, "reason", None) or e or type(e).__name__
         raise WeightsError(
-            f"{source.url} cannot be reached ({why}). Try again where the network reaches it. "
-            f"{_ELSEWHERE}"
+            f"{source.url} cannot be reached{_by_proxy(source.url)} ({why}). Try again where the "
+            f"network reaches it. {_ELSEWHERE}"
         ) from None
     if wanted and came != wanted:
         raise WeightsError(
@@ -90,6 +91,16 @@ def _from_address(source: Address, folder: Path, tick: Callable[[int], None]) ->
             f"again. {_ELSEWHERE}"
         )
     return file
+
+
+def _by_proxy(url: str) -> str:
+    """Which proxy the environment names for an address, without its password."""
+    asked = urllib.parse.urlsplit(url)
+    proxy = urllib.request.getproxies().get(asked.scheme)
+    if not proxy or urllib.request.proxy_bypass(asked.netloc):
+        return ""
+    host = urllib.parse.urlsplit(proxy if "://" in proxy else f"//{proxy}").netloc
+    return f" by the proxy {host.rpartition('@')[2]} ({asked.scheme}_proxy)"
 
 
 def _from_index(source: Package, folder: Path) -> Path:

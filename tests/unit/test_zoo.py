@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -166,6 +167,21 @@ def test_what_goes_wrong_on_the_way_is_told_and_leaves_nothing(
         zoo.fetch(of(server, weights, **changed), family(tmp_path) / "densenet121", None, QUIET)
     if what != "another file":
         assert "--from" in str(told.value), "there is another way"
+    assert left(tmp_path) == []
+
+
+def test_a_proxy_that_cannot_be_reached_or_refuses_is_named_without_its_password(
+    server: Server, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = of(server, weights, url="https://weights.invalid/w")
+    refusing = server.url.rpartition("/")[2]  # it knows no CONNECT
+    for proxy, why in ((refusing, "Tunnel connection failed: 501"), ("127.0.0.1:9", "refused")):
+        monkeypatch.setenv("https_proxy", f"http://ann:secret@{proxy}")
+        monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the first proxy it saw
+        with pytest.raises(WeightsError, match=why) as told:
+            zoo.fetch(entry, family(tmp_path) / "densenet121", None, QUIET)
+        assert f"by the proxy {proxy} (https_proxy)" in str(told.value)
+        assert "secret" not in str(told.value)
     assert left(tmp_path) == []
 
 
