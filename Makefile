@@ -14,7 +14,7 @@ BUILD_ARGS ?=
 CA ?=
 export PYTHON
 
-.PHONY: help serve test soak lint bench train onnx local image sbom lock audit clean
+.PHONY: help serve test soak lint bench scale train onnx local image sbom lock audit clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -37,6 +37,9 @@ lint: $(VENV)/.installed-test ## Check style and types only
 bench: $(VENV)/.installed-onnx ## Measure everything against its goals: bench/RESULTS.md
 	@$(BIN)/python -m bench.peers.environment
 	@$(BIN)/python -m bench $(ARGS)
+
+scale: $(VENV)/.installed-test ## Measure this machine under load and simulate it, and many: docs/SCALE.md
+	@exec $(BIN)/python -m bench.scale $(ARGS)
 
 train: $(VENV)/.installed ## Train: make train ARGS="--data FOLDER"
 	@exec $(BIN)/python train.py $(ARGS)

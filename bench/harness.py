@@ -51,11 +51,12 @@ class Served:
 
 
 @contextmanager
-def service(settings: Mapping[str, str] | None = None) -> Iterator[Served]:
+def service(settings: Mapping[str, str] | None = None, log: Path | None = None) -> Iterator[Served]:
     """`python -m service` on a free port, ready; ended with all its processes afterwards.
 
     Args:
         settings: HYOJO_* beside the defaults.
+        log: file for what it logs; nowhere without one.
 
     Raises:
         BenchError: it is not ready within a minute.
@@ -65,7 +66,7 @@ def service(settings: Mapping[str, str] | None = None) -> Iterator[Served]:
         own = {"HYOJO_PORT": str(port), "HYOJO_WORKER": f"ipc://{folder}/worker.sock"}
         own |= {"HYOJO_LOG_LEVEL": "error", **(settings or {})}
         began = time.perf_counter()
-        with started([sys.executable, "-m", "service"], own) as process:
+        with started([sys.executable, "-m", "service"], own, log=log) as process:
             answers_s = wait_for(process, port, "/livez", began)
             ready_s = wait_for(process, port, "/readyz", began)
             yield Served(process.pid, port, "/classify", answers_s, ready_s)
@@ -73,17 +74,21 @@ def service(settings: Mapping[str, str] | None = None) -> Iterator[Served]:
 
 @contextmanager
 def started(
-    command: Sequence[str], environment: Mapping[str, str], cwd: Path = PROJECT
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    cwd: Path = PROJECT,
+    log: Path | None = None,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A command in a session of its own; afterwards nothing of it is left."""
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with open(log or os.devnull, "wb") as told:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=told,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:
@@ -98,6 +103,25 @@ def started(
             except ProcessLookupError:
                 pass
             process.wait()
+
+
+def before_others(*pids: int) -> None:
+    """Let these processes' sessions run before all others, who get what they leave.
+
+    The kernel weighs sessions first (autogroups), and processes only within theirs, so that `nice`
+    does nothing against another terminal's.
+
+    Raises:
+        BenchError: the system does not let us, or knows no autogroups.
+    """
+    for pid in pids:
+        try:
+            Path(f"/proc/{pid}/autogroup").write_text("-20")
+        except OSError as error:
+            raise BenchError(
+                f"These processes cannot be put before others ({error.strerror}): that takes root "
+                "and a kernel with autogroups."
+            ) from None
 
 
 def wait_for(

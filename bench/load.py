@@ -25,12 +25,14 @@ class Load:
         latencies_ms: of answers with status 200, in order of their end.
         errors: other answers and broken connections.
         generator_cpu_s: what the generator itself used.
+        refused: answers with status 503, among the errors.
     """
 
     seconds: float
     latencies_ms: tuple[float, ...]
     errors: int
     generator_cpu_s: float
+    refused: int = 0
 
     @property
     def rate(self) -> float:
@@ -65,8 +67,14 @@ def opened(port: int, path: str, images: Sequence[bytes], rate: float, seconds: 
         rate: requests a second.
         seconds: how long.
     """
-    gaps = np.random.default_rng(0).exponential(1 / rate, math.ceil(rate * seconds))
-    return asyncio.run(_opened(port, _requests(path, images), np.cumsum(gaps).tolist()))
+    return asyncio.run(_opened(port, _requests(path, images), arrivals(rate, seconds)))
+
+
+def arrivals(rate: float, seconds: float, seed: int = 0) -> list[float]:
+    """Random times of requests, in seconds from the start: a Poisson process."""
+    gaps = np.random.default_rng(seed).exponential(1 / rate, math.ceil(rate * seconds))
+    times: list[float] = np.cumsum(gaps).tolist()
+    return times
 
 
 async def _closed(port: int, requests: list[bytes], clients: int, seconds: float) -> Load:
@@ -93,17 +101,19 @@ async def _closed(port: int, requests: list[bytes], clients: int, seconds: float
 
 async def _opened(port: int, requests: list[bytes], times: list[float]) -> Load:
     latencies: list[float] = []
-    errors = 0
+    errors = refused = 0
     free: list[_Line] = []
     began, cpu = time.perf_counter(), _own_cpu_s()
 
     async def one(number: int, due: float) -> None:
-        nonlocal errors
+        nonlocal errors, refused
         line = free.pop() if free else _Line(port)
-        if await line.ask(requests[number % len(requests)]) == 200:
+        status = await line.ask(requests[number % len(requests)])
+        if status == 200:
             latencies.append((time.perf_counter() - due) * 1e3)
         else:
             errors += 1
+            refused += status == 503
         free.append(line)
 
     under_way = []
@@ -115,7 +125,8 @@ async def _opened(port: int, requests: list[bytes], times: list[float]) -> Load:
     await asyncio.gather(*under_way)
     for line in free:
         await line.close()
-    return Load(time.perf_counter() - began, tuple(latencies), errors, _own_cpu_s() - cpu)
+    used = _own_cpu_s() - cpu
+    return Load(time.perf_counter() - began, tuple(latencies), errors, used, refused)
 
 
 class _Line:
