@@ -111,8 +111,12 @@ class Process:
         self._waiting: deque[tuple[float, Then]] = deque()
         self._busy = False
         self._began = 0.0
-        self.busy_ms = 0.0
-        """Milliseconds in which it ran or waited for a core."""
+        self._busy_ms = 0.0
+
+    @property
+    def busy_ms(self) -> float:
+        """Milliseconds so far in which it ran or waited for a core."""
+        return self._busy_ms + (self._cores.now - self._began if self._busy else 0.0)
 
     def do(self, ms: float, then: Then) -> None:
         """Work for `ms` after what was asked before, then call `then`."""
@@ -128,5 +132,5 @@ class Process:
             self._cores.work(ms, lambda: self._end(following))
         else:
             self._busy = False
-            self.busy_ms += self._cores.now - self._began
+            self._busy_ms += self._cores.now - self._began
         then()

@@ -8,8 +8,8 @@ from bench.scale.machine import Costs, Shape
 from bench.scale.simulation import closed
 
 CORES = (2, 4, 8, 16, 32, 64)
-_CLIENTS_EACH = 4
-"""Clients a predictor, so that none is ever without work."""
+_MOST_WAITING = 48
+"""Clients beyond one a predictor: work for all, and less than the queues refuse."""
 
 
 def shapes(cores: int) -> dict[str, Shape]:
@@ -39,7 +39,7 @@ def grow(costs: Costs, seconds: float, done: Callable[[], object]) -> list[dict[
     for cores in CORES:
         for name, shape in shapes(cores).items():
             clients = min(
-                _CLIENTS_EACH * shape.predictors + shape.threads,
+                shape.predictors + min(_MOST_WAITING, 2 * shape.predictors + 8),
                 shape.gateways * (shape.threads + shape.gateway_queue // 2),
             )
             told, threads = closed(elsewhere, shape, clients, seconds)

@@ -10,6 +10,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 _NAMES = {"vga": "640 x 480", "mixed": "four sizes, up to 12 megapixels"}
+_TICKS_MS = (20, 50, 100, 200, 500, 1000)
 _BLUE, _RED, _GREY = "#1f5fa8", "#c0392b", "#777777"
 
 
@@ -32,6 +33,8 @@ def plot(compared: Mapping[str, Any], file: Path) -> None:
             axis.grid(alpha=0.25)
         axes[0].set_title(f"{_NAMES.get(name, name)}: latency, ms", fontsize=10)
         axes[0].set_yscale("log")
+        axes[0].set_yticks(_TICKS_MS, map(str, _TICKS_MS))
+        axes[0].minorticks_off()
         for key, label, colour in (("p50_ms", "median", _BLUE), ("p99_ms", "p99", _RED)):
             _pair(axes[0], offered, rows, key, label, colour)
         axes[1].set_title("answered a second", fontsize=10)

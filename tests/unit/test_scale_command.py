@@ -41,15 +41,15 @@ def test_it_measures_the_service_and_simulates_what_it_measured(tmp_path: Path) 
     assert "median ms" in done.stdout
 
 
-def test_a_fleet_is_simulated_from_what_was_measured(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_fleet_is_simulated_from_what_was_measured(tmp_path: Path) -> None:
     kept = json.loads((PROJECT / "docs" / "scale.json").read_text())
     del kept["fleet"]
     (tmp_path / "scale.json").write_text(json.dumps(kept))
 
-    assert command.main(["fleet", "--quick", "--json", "--out", str(tmp_path)]) == 0
-    fleet = json.loads(capsys.readouterr().out)["fleet"]
+    done = _run("fleet", "--quick", "--json", "--out", str(tmp_path))
+
+    assert done.returncode == 0, done.stderr
+    fleet = json.loads(done.stdout)["fleet"]
     assert {row["rate"] for row in fleet["plans"]} == {1_000, 100_000}
     assert all(row["p99_ms"] >= row["p50_ms"] > 0 for row in fleet["balancing"])
 
