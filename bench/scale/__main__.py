@@ -19,6 +19,7 @@ such a pair.
 
 import argparse
 import json
+import math
 import signal
 import sys
 from collections.abc import Callable
@@ -111,7 +112,7 @@ class _bar:  # noqa: N801
     """A progress bar that is told amounts."""
 
     def __init__(self, total: float, what: str, unit: str) -> None:
-        self._bar = tqdm(total=round(total), desc=what, unit=unit, file=sys.stderr)
+        self._bar = tqdm(total=math.ceil(total), desc=what, unit=unit, file=sys.stderr)
 
     def __enter__(self) -> Callable[[float], object]:
         return self._bar.update

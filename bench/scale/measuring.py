@@ -10,6 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
@@ -270,7 +271,8 @@ def _vitals(served: Served) -> dict[str, Any]:
     """Start, memory and what a scrape of /metrics is."""
     memory: dict[str, list[float]] = {}
     for pid in harness.tree(served.pid):
-        memory.setdefault(harness.role(pid), []).append(harness.memory_mb(pid)["pss"])
+        with suppress(OSError):  # a predictor that was lost and replaced just now
+            memory.setdefault(harness.role(pid), []).append(harness.memory_mb(pid)["pss"])
     text = _metrics(served)
     series = sum(1 for line in text.splitlines() if line and not line.startswith(b"#"))
     return {

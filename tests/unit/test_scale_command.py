@@ -16,7 +16,7 @@ from tests.conftest import PROJECT
 def _run(*words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "bench.scale", *words],
-        cwd=PROJECT, capture_output=True, text=True, timeout=240,
+        cwd=PROJECT, capture_output=True, text=True, timeout=480,
     )  # fmt: skip
 
 
