@@ -3,6 +3,7 @@
     $ python train.py --data ~/sets/jaffe
     $ python train.py --data ~/sets/mugs --name mugs --network ResNet18 --protocol holdout
     $ python train.py --data ~/sets/mugs --name mugs --init imagenet:mobilenet_v2
+    $ python train.py --data ~/sets/mugs --network ResNet18 --processes 2
     $ python train.py sweep --data ~/sets/mugs --lr 0.001 0.0003 --augment none default
 
 The bundle (by default params/<name>/) holds the network for serving, the weights to start another
@@ -26,8 +27,11 @@ from typing import Any, TextIO
 from models import (
     balance,
     datasets,
+    devices,
+    joining,
     leftovers,
     pictures,
+    ranks,
     shipping,
     sweep,
     sweep_options,
@@ -40,7 +44,8 @@ from models.errors import BundleError, DataError, HyojoError, UsageError
 from models.evaluation import FOLDS, QUICK_FOLDS, resolve
 from models.experiment import beside, evaluate_seeds, ship
 from models.faces import FaceSpec
-from models.framework import Interrupted, interrupt_on_signals  # Paddle's import settles here
+from models.framework import Interrupted, follow, interrupt_on_signals  # Paddle settles here
+from models.joining import Crowd
 from models.options import arguments
 from models.recipes import faces_wanted, recipe
 from models.runs import Run
@@ -57,11 +62,13 @@ def main(argv: list[str] | None = None) -> int:
     sweeping = argv[:1] == ["sweep"]
     parser = sweep_options.arguments() if sweeping else arguments(__doc__ or "")
     options = parser.parse_args(argv[1:] if sweeping else argv)
+    together = joining.crowd()
     answer = _own_stdout()
-    console = Console()
+    if together.number:
+        return _beside(options, argv, sweeping, together)
     interrupt_on_signals()
     try:
-        told = _sweep(options, console) if sweeping else _train(options, console, argv)
+        told = (_sweep if sweeping else _train)(options, argv, together)
     except Interrupted as reason:
         print(str(reason), file=sys.stderr)
         return 130
@@ -69,18 +76,36 @@ def main(argv: list[str] | None = None) -> int:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     except (HyojoError, OSError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
+        print(f"train.py: {error} {together.fates()}".rstrip(), file=sys.stderr)
         return 1
+    finally:
+        together.leave()
     print(told, file=answer, flush=True)
     return 0
 
 
-def _train(options: argparse.Namespace, console: Console, argv: list[str]) -> str:
-    result = train(options, console, argv)
+def _beside(options: argparse.Namespace, argv: list[str], sweeping: bool, together: Crowd) -> int:
+    """Of processes that train together, one that neither writes nor speaks."""
+    follow()
+    try:
+        if not sweeping:
+            train(options, Console.silent(), argv, together)
+    except (UsageError, DataError, BundleError):
+        return 0  # the first finds the same, says it, and decides the status
+    except (HyojoError, OSError) as error:
+        print(f"train.py, process {together.number + 1}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _train(options: argparse.Namespace, argv: list[str], together: Crowd) -> str:
+    result = train(options, Console(), argv, together)
     return json.dumps(result) if options.json else _told(result)
 
 
-def _sweep(options: argparse.Namespace, console: Console) -> str:
+def _sweep(options: argparse.Namespace, argv: list[str], together: Crowd) -> str:
+    joining.refuse_sweep(together)
+    console = Console()
     compared = sweep.run(options, console, PARAMS)
     sweep_report.write(compared)
     return json.dumps(sweep.as_dict(compared)) if options.json else sweep_report.table(compared)
@@ -93,12 +118,19 @@ def _own_stdout() -> TextIO:
     return kept
 
 
-def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dict[str, Any]:
-    """Read the data, run the protocol, train and write the bundle; returns what --json prints."""
-    if options.seeds < 1:
-        raise UsageError(f"--seeds must be 1 or more, not {options.seeds}.")
-    if options.folds is not None and not 2 <= options.folds <= 1000:
-        raise UsageError(f"--folds must lie between 2 and 1000, not {options.folds}.")
+def train(
+    options: argparse.Namespace, console: Console, argv: list[str], together: Crowd
+) -> dict[str, Any]:
+    """Read the data, run the protocol, train and write the bundle.
+
+    Returns:
+        what --json prints; nothing in a process that trains beside the first.
+    """
+    _check(options)
+    together.asked(options.processes, options.device)
+    devices.use(options.device, together.count if together.here else 1)
+    same = [sys.executable, str(PROJECT / "train.py"), *argv]
+    together.meet(same, options.device, checked=False)
     dataset = datasets.read(options.data, options.layout)
     name = options.name or shipping.default_name(dataset)
     out = options.out or PARAMS / name
@@ -118,6 +150,7 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
         company, test = datasets.company(options.company, dataset)
     fixed = shipping.settings(dataset, chosen, cut, protocol, company, folds)
     run = Run(options.runs / name, fixed, options.resume)
+    together.meet(same, options.device, checked=True)
     held = _read(dataset, cut, chosen.input.size, console)
     held = dataclasses.replace(held, dataset=twins.marked(held))
     for line in leftovers.copies_told(held):
@@ -139,10 +172,19 @@ def train(options: argparse.Namespace, console: Console, argv: list[str]) -> dic
     aside = None
     if test is not None:
         aside = beside(trainer, final, _read(test, cut, chosen.input.size, console))
+    if not ranks.first():
+        return {}
     manifest = shipping.write(out, name, trainer, final, outcome, command, options.base, aside)
     trainer.tidy()
     run.finish("final", {"bundle": str(out), "version": manifest.version})
     return shipping.result(out, manifest, held, run.folder, console.seconds)
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.seeds < 1:
+        raise UsageError(f"--seeds must be 1 or more, not {options.seeds}.")
+    if options.folds is not None and not 2 <= options.folds <= 1000:
+        raise UsageError(f"--folds must lie between 2 and 1000, not {options.folds}.")
 
 
 def _read(dataset: Dataset, cut: FaceSpec, size: int, console: Console) -> pictures.Pictures:
@@ -170,6 +212,8 @@ def _command(argv: list[str]) -> str:
             kept += [word, Path(next(words, "")).name]
         elif word not in ("--json", "--resume"):
             kept.append(word)
+    if ranks.count() > 1 and "--processes" not in kept:
+        kept += ["--processes", str(ranks.count())]  # however they were started
     return "python train.py " + shlex.join(kept)
 
 

@@ -1,5 +1,6 @@
 """What a long run says: a live bar on a terminal, one plain line an event everywhere else."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -36,6 +37,11 @@ class Console:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty() if live is None else live
         self._start = time.monotonic()
+
+    @classmethod
+    def silent(cls) -> "Console":
+        """Says nothing: of processes that train together one speaks."""
+        return cls(open(os.devnull, "w"), live=False)
 
     def say(self, line: str) -> None:
         """One line, above a bar if one is being drawn."""

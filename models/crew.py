@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from models import devices, ranks
 from models.console import Console
 from models.errors import HyojoError
 from models.pictures import Pictures
@@ -109,9 +110,10 @@ def _made(
 def size(trainer: Trainer, jobs: int) -> int:
     """How many processes pay: one a core for training by gradient, else this one alone.
 
-    Heads on frozen features take a moment, and share the features.
+    Heads on frozen features take a moment, and share the features. Processes that train together
+    take one fold after the other, and one card holds one training.
     """
-    if _trainer is not None:
+    if _trainer is not None or ranks.count() > 1 or devices.on_gpu():
         return 1  # a process of a crew starts no other
     cores = len(os.sched_getaffinity(0))
     return 1 if trainer.recipe.frozen else max(1, min(cores, jobs))

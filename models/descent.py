@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from models import ranks
 from models.average import Average
 from models.console import Console, duration
 from models.errors import UsageError
@@ -147,10 +148,14 @@ def descend(
 def _descend(
     model: Any, task: Task, fit: Fit, schedule: Schedule, run: Run, console: Console
 ) -> None:
+    own = _own(task, schedule)  # where there is company, it fills batches up
+    smallest = _batches(task.train, own or schedule.batch_size)[-1]
+    ranks.check(max(len(smallest), schedule.batch_size if own else 0))
     parameters = [p for p in model.parameters() if not p.stop_gradient]
     optimizer = optimizer_for(schedule.optimizer, parameters, schedule)
     average = Average(model, schedule.average)
     _restore(model, optimizer, average, run, task.key, fit)
+    ranks.alike(model)
     saved, cost = time.monotonic(), 0.0
     with console.steps(task.stop_after * len(task.train), task.key) as steps:
         steps.tick(len(fit.history) * len(task.train))
@@ -179,10 +184,13 @@ def _epoch(
     epoch: int,
     steps: Any,
 ) -> dict[str, float]:
+    parameters = [p for p in model.parameters() if not p.stop_gradient]
     key = f"{schedule.seed}/{task.key}/{epoch}"
     draw = np.random.default_rng(seeded(key))
+    if ranks.number():
+        seeded(f"{key}/{ranks.number()}")  # what is dropped, each process draws for itself
     order = draw.permutation(task.train)
-    own = max(2, round(schedule.batch_size * task.share)) if len(task.company) else 0
+    own = _own(task, schedule)
     batches = _batches(order, own or schedule.batch_size)
     targets = task.targets(schedule.label_smoothing)
     model.train()
@@ -195,29 +203,49 @@ def _epoch(
         if own:
             guests = draw.choice(task.company, max(0, schedule.batch_size - len(batch)))
             batch = np.concatenate([batch, guests])
-        out, loss = _loss(model, task.inputs.drawn(batch, key), targets[batch], schedule, draw)
-        loss.backward()
+        mine = ranks.share(len(batch))
+        x, wanted = _mixed(task.inputs, batch, mine, key, targets[batch], schedule.mixup, draw)
+        out = model(paddle.to_tensor(x))
+        loss = paddle.nn.functional.cross_entropy(out, paddle.to_tensor(wanted), soft_label=True)
+        (loss * ranks.weight(len(mine), len(batch))).backward()
+        ranks.average(model, parameters)
         optimizer.step()
         optimizer.clear_grad()
         average.step()
-        total += float(loss) * len(batch)
-        right += float((out.numpy().argmax(axis=1) == task.y[batch]).sum())
-        seen += len(batch)
+        total += float(loss) * len(mine)
+        right += float((out.numpy().argmax(axis=1) == task.y[batch[mine]]).sum())
+        seen += len(mine)
         steps.tick(0, loss=total / seen, accuracy=right / seen)
+    total, right, seen = ranks.summed(np.array([total, right, seen])).tolist()
     return {"loss": total / seen, "accuracy": right / seen}
 
 
-def _loss(
-    model: Any, x: np.ndarray, wanted: np.ndarray, schedule: Schedule, draw: np.random.Generator
-) -> tuple[Any, Any]:
-    """Logits of a batch, and the cross-entropy with what is wanted, both mixed if so scheduled."""
-    if schedule.mixup:
-        share, other = draw.beta(schedule.mixup, schedule.mixup), draw.permutation(len(x))
-        x = np.float32(share) * x + np.float32(1 - share) * x[other]
-        wanted = np.float32(share) * wanted + np.float32(1 - share) * wanted[other]
-    out = model(paddle.to_tensor(x))
-    functional = paddle.nn.functional
-    return out, functional.cross_entropy(out, paddle.to_tensor(wanted), soft_label=True)
+def _own(task: Task, schedule: Schedule) -> int:
+    """How many images of a batch are the set's own where there is company; else 0."""
+    return max(2, round(schedule.batch_size * task.share)) if len(task.company) else 0
+
+
+def _mixed(
+    inputs: Inputs,
+    batch: np.ndarray,
+    mine: np.ndarray,
+    key: str,
+    wanted: np.ndarray,
+    mixup: float,
+    draw: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and what is wanted of them at the places `mine` of a batch, mixed if so scheduled.
+
+    All draws are the whole batch's, so that processes that share it see what one alone would.
+    """
+    if not mixup:
+        return inputs.drawn(batch, key, mine), wanted[mine]
+    share, other = draw.beta(mixup, mixup), draw.permutation(len(batch))[mine]
+    seen = np.union1d(mine, other)
+    x = inputs.drawn(batch, key, seen)
+    own, lent = x[np.searchsorted(seen, mine)], x[np.searchsorted(seen, other)]
+    first, second = np.float32(share), np.float32(1 - share)
+    return first * own + second * lent, first * wanted[mine] + second * wanted[other]
 
 
 def _batches(order: np.ndarray, size: int) -> list[np.ndarray]:

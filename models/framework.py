@@ -24,6 +24,7 @@ def _import_quietly() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import paddle
+    paddle.device.set_device("cpu")  # a build for graphics cards would take one unasked
     # Said once a batch norm and process, of no use to anyone.
     warnings.filterwarnings("ignore", message="When training, we now always track global mean")
     for handler in [handler for handler in root.handlers if handler not in before]:
@@ -46,14 +47,24 @@ class Interrupted(Exception):  # noqa: N818 - a wish, not an error
 
 
 def interrupt_on_signals() -> None:
-    """Let Ctrl-C and TERM raise `Interrupted` once; a second Ctrl-C ends the process at once."""
+    """Let Ctrl-C and TERM raise `Interrupted` once; a second Ctrl-C ends the process at once.
+
+    A second TERM does not: some send it several times, and the best so far is being kept.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Interrupted("Interrupted before training began; nothing was written.")
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+
+
+def follow() -> None:
+    """In a process that trains beside a first one: that one decides what Ctrl-C means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 assert native  # imported first: it sets the environment that Paddle reads

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from models import graphs
+from models import graphs, ranks
 from models.engine import Engine
 from models.export import ExportError
 from models.framework import paddle
@@ -67,13 +67,19 @@ class Work:
         """How many in all."""
         return self.count * (1 + self.copies)
 
-    def batches(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """(view, indices, tensor (N, C, size, size)); view 0 is the images themselves."""
-        for view in range(1 + self.copies):
-            for start in range(0, self.count, _BATCH):
-                part = np.arange(start, min(start + _BATCH, self.count))
-                key = f"{self.seed}/copy {view}"
-                yield view, part, self.images.drawn(part, key) if view else self.images.plain(part)
+    def parts(self) -> list[tuple[int, np.ndarray]]:
+        """(view, indices) of every batch; view 0 is the images themselves."""
+        return [
+            (view, np.arange(start, min(start + _BATCH, self.count)))
+            for view in range(1 + self.copies)
+            for start in range(0, self.count, _BATCH)
+        ]
+
+    def tensor(self, view: int, part: np.ndarray) -> np.ndarray:
+        """A batch, (N, C, size, size)."""
+        if view == 0:
+            return self.images.plain(part)
+        return self.images.drawn(part, f"{self.seed}/copy {view}")
 
 
 def features(network: Classifier, work: Work, tick: Callable[[int], None]) -> FeatureInputs:
@@ -88,8 +94,7 @@ def features(network: Classifier, work: Work, tick: Callable[[int], None]) -> Fe
     """
     run = _engine(network, None, work.images)
     values: np.ndarray | None = None
-    for view, part, x in work.batches():
-        rows = run(x)
+    for view, part, rows in _rows(run, work):
         if values is None:
             values = np.empty((1 + work.copies, work.count, rows.shape[1]), np.float32)
         values[view, part] = rows
@@ -111,8 +116,9 @@ def maps(
         tick: called with the number of crops done.
     """
     step = _CLIP / 255 if ends_clipped(network.stages()[stages - 1]) else 0.0
-    if not file.exists():
+    if not ranks.agreed(file.exists()):
         _write_maps(_engine(network, stages, work.images), step, work, file, tick)
+        ranks.agreed(True)  # the first has written it
     return MapInputs(np.load(file, mmap_mode="r"), step or 1.0)
 
 
@@ -123,18 +129,36 @@ def _write_maps(
     file: Path,
     tick: Callable[[int], None],
 ) -> None:
+    def packed(x: np.ndarray) -> np.ndarray:
+        rows = run(x)
+        return np.rint(rows / step).astype(np.uint8) if step else rows.astype(np.float16)
+
     beside = file.with_suffix(".new")
     values: Any = None
-    for view, part, x in work.batches():
-        rows = run(x)
-        if values is None:
-            kind = np.uint8 if step else np.float16
-            shape = (1 + work.copies, work.count, *rows.shape[1:])
-            values = _open(beside, "w+", kind, shape)
-        values[view, part] = np.rint(rows / step) if step else rows
+    for view, part, rows in _rows(packed, work):
+        if ranks.first():
+            if values is None:
+                shape = (1 + work.copies, work.count, *rows.shape[1:])
+                values = _open(beside, "w+", rows.dtype, shape)
+            values[view, part] = rows
         tick(len(part))
-    values.flush()
-    os.replace(beside, file)
+    if ranks.first():
+        values.flush()
+        os.replace(beside, file)
+
+
+def _rows(
+    run: Callable[[np.ndarray], np.ndarray], work: Work
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """(view, indices, rows) of every batch, in order; processes that train together take turns."""
+    parts = work.parts()
+    for start in range(0, len(parts), ranks.count()):
+        turn = parts[start : start + ranks.count()]
+        rows = run(work.tensor(*turn[min(ranks.number(), len(turn) - 1)]))
+        if ranks.count() > 1:
+            rows = np.concatenate([rows, np.repeat(rows[-1:], _BATCH - len(rows), axis=0)])
+        for (view, part), given in zip(turn, ranks.gathered(rows), strict=False):
+            yield view, part, given[: len(part)]
 
 
 def in_turn(network: Classifier) -> bool:

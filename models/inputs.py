@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from models import ranks
 from models.augment import Augmentation
 from models.bundle import InputSpec
 from models.framework import paddle
@@ -21,8 +22,11 @@ class Inputs(Protocol):
         """As served: no jitter. float32 (N, …)."""
         ...
 
-    def drawn(self, indices: np.ndarray, key: str) -> np.ndarray:
-        """As trained on: jittered, the same for the same key. float32 (N, …)."""
+    def drawn(self, indices: np.ndarray, key: str, places: np.ndarray | None = None) -> np.ndarray:
+        """As trained on: jittered, the same for the same key. float32 (N, …).
+
+        With `places`, ascending, only those rows of it.
+        """
         ...
 
 
@@ -45,9 +49,10 @@ class ImageInputs:
         """See `Inputs.plain`."""
         return self.spec.tensor(self._pictures.crops(indices.tolist()))
 
-    def drawn(self, indices: np.ndarray, key: str) -> np.ndarray:
+    def drawn(self, indices: np.ndarray, key: str, places: np.ndarray | None = None) -> np.ndarray:
         """See `Inputs.drawn`."""
-        return self.spec.tensor(self._pictures.crops(indices.tolist(), key, self._change))
+        wanted = indices if places is None else indices[places]
+        return self.spec.tensor(self._pictures.crops(wanted.tolist(), key, self._change))
 
 
 class FeatureInputs:
@@ -64,11 +69,9 @@ class FeatureInputs:
         """See `Inputs.plain`."""
         return np.asarray(self.values[0, indices])
 
-    def drawn(self, indices: np.ndarray, key: str) -> np.ndarray:
+    def drawn(self, indices: np.ndarray, key: str, places: np.ndarray | None = None) -> np.ndarray:
         """One of the copies of each, or the image itself."""
-        draw = np.random.default_rng(zlib.crc32(key.encode()))
-        copy = draw.integers(0, len(self.values), len(indices))
-        return np.asarray(self.values[copy, indices])
+        return np.asarray(self.values[_copies(self.values, indices, key, places)])
 
     def standardised(self, train: np.ndarray) -> tuple["FeatureInputs", np.ndarray, np.ndarray]:
         """The same with mean 0 and deviation 1 over the training part; and these two, (D,)."""
@@ -100,10 +103,9 @@ class MapInputs:
         """See `Inputs.plain`."""
         return self._taken(np.zeros(len(indices), int), indices)
 
-    def drawn(self, indices: np.ndarray, key: str) -> np.ndarray:
+    def drawn(self, indices: np.ndarray, key: str, places: np.ndarray | None = None) -> np.ndarray:
         """One of the copies of each, or the image itself."""
-        draw = np.random.default_rng(zlib.crc32(key.encode()))
-        return self._taken(draw.integers(0, len(self.values), len(indices)), indices)
+        return self._taken(*_copies(self.values, indices, key, places))
 
     def _taken(self, copies: np.ndarray, indices: np.ndarray) -> np.ndarray:
         rows = [self.values[copy, index] for copy, index in zip(copies, indices, strict=True)]
@@ -125,25 +127,43 @@ class Joined:
 
     def plain(self, indices: np.ndarray) -> np.ndarray:
         """See `Inputs.plain`."""
-        return self._together(indices, lambda part, own: part.plain(own))
+        return self._together(indices, lambda part, own, of: part.plain(own[of]))
 
-    def drawn(self, indices: np.ndarray, key: str) -> np.ndarray:
+    def drawn(self, indices: np.ndarray, key: str, places: np.ndarray | None = None) -> np.ndarray:
         """See `Inputs.drawn`."""
-        return self._together(indices, lambda part, own: part.drawn(own, key))
+        return self._together(indices, lambda part, own, of: part.drawn(own, key, of), places)
 
     def _together(
-        self, indices: np.ndarray, ask: Callable[[Inputs, np.ndarray], np.ndarray]
+        self,
+        indices: np.ndarray,
+        ask: Callable[[Inputs, np.ndarray, np.ndarray], np.ndarray],
+        places: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Rows in the order of the indices."""
+        """Rows in the order of the indices; `ask` takes a part's indices, and which are wanted."""
         of_second = indices >= self._count
-        places = [np.flatnonzero(~of_second), np.flatnonzero(of_second)]
-        rows = [
-            ask(part, indices[place] - (self._count if number else 0))
-            for number, (part, place) in enumerate(zip(self._parts, places, strict=True))
-            if len(place)
-        ]
-        order = np.argsort(np.concatenate(places), kind="stable")
+        wanted = np.ones(len(indices), bool) if places is None else np.isin(_range(indices), places)
+        rows, came = [], []
+        for number, part in enumerate(self._parts):
+            own = np.flatnonzero(of_second == bool(number))
+            if wanted[own].any():
+                of = np.flatnonzero(wanted[own])
+                rows.append(ask(part, indices[own] - (self._count if number else 0), of))
+                came.append(own[of])
+        order = np.argsort(np.concatenate(came), kind="stable")
         return np.asarray(np.concatenate(rows)[order])
+
+
+def _copies(
+    values: np.ndarray, indices: np.ndarray, key: str, places: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which copy of which image; drawn for all indices, so that a part of them draws the same."""
+    draw = np.random.default_rng(zlib.crc32(key.encode()))
+    copies = draw.integers(0, len(values), len(indices))
+    return (copies, indices) if places is None else (copies[places], indices[places])
+
+
+def _range(indices: np.ndarray) -> np.ndarray:
+    return np.arange(len(indices))
 
 
 def joined(parts: Sequence[Inputs], count: int) -> Inputs:
@@ -152,11 +172,16 @@ def joined(parts: Sequence[Inputs], count: int) -> Inputs:
 
 
 def logits(model: Any, inputs: Inputs, indices: np.ndarray) -> np.ndarray:
-    """What a network says of unjittered images; float32 (N, classes)."""
+    """What a network says of unjittered images; float32 (N, classes).
+
+    Processes that train together ask it together, each about its share.
+    """
     model.eval()
     rows = []
-    for start in range(0, len(indices), _CHUNK):
+    places = ranks.share(len(indices))
+    mine = indices[places] if len(places) else indices[:1]
+    for start in range(0, len(mine), _CHUNK):
         with paddle.no_grad():
-            x = paddle.to_tensor(inputs.plain(indices[start : start + _CHUNK]))
+            x = paddle.to_tensor(inputs.plain(mine[start : start + _CHUNK]))
             rows.append(model(x).numpy())
-    return np.concatenate(rows)
+    return ranks.together(np.concatenate(rows), len(indices))

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from models import datasets, recipe_options
+from models import datasets, devices, recipe_options
 from models.evaluation import FOLDS, PROTOCOLS, QUICK_FOLDS
 from models.wishes import Wishes
 
@@ -68,6 +68,22 @@ def arguments(description: str) -> argparse.ArgumentParser:
         help="where the run is kept for --resume (default: runs)",
     )
     recipe_options.add(parser)
+    machine = parser.add_argument_group("machine")
+    machine.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        help="train each network in N processes of this machine, which share every batch; worth it "
+        "where one training takes long. `python -m paddle.distributed.launch --nproc_per_node N "
+        "train.py ...` does the same (default: 1, and folds side by side, one a core)",
+    )
+    machine.add_argument(
+        "--device",
+        choices=devices.DEVICES,
+        default="cpu",
+        help="what networks are trained on; gpu wants Paddle's build for graphics cards, and a "
+        "card a process (default: %(default)s)",
+    )
     run = parser.add_argument_group("protocol and output")
     run.add_argument(
         "--protocol",

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
+from models import ranks
 from models.errors import UsageError
 
 
 class Run:
-    """A run folder.
+    """A run folder. Of processes that train together the first alone reads and writes it.
 
     Args:
         folder: `runs/<name>`.
@@ -32,6 +33,8 @@ class Run:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], resume: bool) -> None:
         self.folder = folder
+        if not ranks.first():
+            return
         given = json.loads(json.dumps(settings))
         file = folder / "settings.json"
         if resume:
@@ -51,10 +54,14 @@ class Run:
 
     def done(self, key: str) -> dict[str, Any] | None:
         """What the finished step `key` left, or None when it is not finished."""
-        return _read(self._file(key, "json"))
+        kept = _read(self._file(key, "json")) if ranks.first() else None
+        agreed: dict[str, Any] | None = ranks.agreed(kept)
+        return agreed
 
     def finish(self, key: str, result: Mapping[str, Any]) -> None:
         """Keep the result of a step and drop its checkpoint and those of its own steps."""
+        if not ranks.first():
+            return
         _write(self._file(key, "json"), result)
         for file in self._file(key, "checkpoint").parent.glob(f"{_plain(key)}*.checkpoint"):
             if file.stem == _plain(key) or file.stem.startswith(f"{_plain(key)}-"):
@@ -62,6 +69,8 @@ class Run:
 
     def save(self, key: str, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
         """Keep where step `key` stands."""
+        if not ranks.first():
+            return
         file = self._file(key, "checkpoint")
         file.parent.mkdir(parents=True, exist_ok=True)
         beside = file.with_suffix(".new")
@@ -71,12 +80,12 @@ class Run:
 
     def restore(self, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """What `save` kept, or None."""
-        file = self._file(key, "checkpoint")
-        if not file.exists():
+        kept = ranks.told(_bytes(self._file(key, "checkpoint")) if ranks.first() else b"")
+        if not kept:
             return None
         try:
-            return load_file(file), json.loads(_metadata(file)["state"])
-        except (SafetensorError, ValueError, KeyError, OSError):
+            return load(kept), json.loads(_metadata(kept)["state"])
+        except (SafetensorError, ValueError, KeyError):
             return None  # damaged: the step starts over
 
     def _file(self, key: str, suffix: str) -> Path:
@@ -87,10 +96,17 @@ def _plain(key: str) -> str:
     return key.replace("/", "-")
 
 
-def _metadata(file: Path) -> dict[str, str]:
+def _bytes(file: Path) -> bytes:
+    """Nothing where there is no such file, or it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def _metadata(kept: bytes) -> dict[str, str]:
     """safetensors begins with the length of a JSON header that carries the metadata."""
-    with file.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    header = json.loads(kept[8 : 8 + int.from_bytes(kept[:8], "little")])
     return dict(header["__metadata__"])
 
 

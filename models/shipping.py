@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from models import bundle, card, leftovers, report, weights
+from models import bundle, card, devices, leftovers, ranks, report, weights
 from models.bundle import Manifest
 from models.console import Console
 from models.datasets import Dataset
@@ -100,6 +100,7 @@ def settings(
         extra |= {"folds": folds}
     if recipe.distil:
         extra |= {"distil": recipe.distil}
+    extra |= _machine()
     if recipe.balanced:
         extra |= {"balanced": True}
     if company is not None:
@@ -118,6 +119,12 @@ def settings(
         "keep": recipe.prior.share if recipe.prior else 0,
         **dataclasses.asdict(recipe.schedule),
     }
+
+
+def _machine() -> dict[str, Any]:
+    """What is not as usual of that on which it is trained."""
+    told: dict[str, Any] = {"processes": ranks.count()} if ranks.count() > 1 else {}
+    return told | ({"device": "gpu"} if devices.on_gpu() else {})
 
 
 def _mark(dataset: Dataset) -> str:
@@ -257,6 +264,7 @@ def _record(
 ) -> dict[str, Any]:
     init = recipe.init
     together: dict[str, Any] = {"distil": recipe.distil} if recipe.distil else {}
+    together |= _machine()
     if company is not None:
         together |= {
             "with": company.dataset.name,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from models import devices
 from models.framework import paddle
 from models.matrices import LARGEST_MAP, StagesAsMatrices, fit
 from models.networks import Classifier
@@ -22,7 +23,8 @@ class Tail(nn.Layer):  # type: ignore[misc]
         super().__init__()
         self.stages = nn.LayerList(network.stages()[closed:])
         self.pool, self.dropout, self.head = network.pool, network.dropout, network.head
-        matrices = size <= LARGEST_MAP and fit(list(self.stages))
+        # The matrices are quicker on a processor alone; a graphics card convolves by itself.
+        matrices = not devices.on_gpu() and size <= LARGEST_MAP and fit(list(self.stages))
         self._run = StagesAsMatrices(self.stages, size) if matrices else self._in_turn
 
     def forward(self, maps: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models import frozen, heads
+from models import frozen, heads, ranks
 from models.console import Console
 from models.descent import Fit, Task, descend
 from models.evaluation import inner_folds, kept_back
@@ -115,7 +115,7 @@ class Trainer:
 
     def tidy(self) -> None:
         """Remove the maps of closed stages: gigabytes that can be made again."""
-        for file in self.run.folder.glob("maps-*.npy"):
+        for file in self.run.folder.glob("maps-*.npy") if ranks.first() else ():
             file.unlink()
 
     def probabilities(self, network: Classifier, indices: np.ndarray) -> np.ndarray:
