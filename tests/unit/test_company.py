@@ -73,9 +73,9 @@ def test_company_fills_the_batches_up_and_its_kept_back_part_is_never_learnt(
     seen: dict[int, list[int]] = {0: [], 1: []}
     drawn = ImageInputs.drawn
 
-    def spy(self: ImageInputs, indices: np.ndarray, key: str) -> np.ndarray:
-        seen[trainer._images.index(self)] += indices.tolist()
-        return drawn(self, indices, key)
+    def spy(self: ImageInputs, indices: np.ndarray, key: str, places: np.ndarray) -> np.ndarray:
+        seen[trainer._images.index(self)] += indices[places].tolist()
+        return drawn(self, indices, key, places)
 
     monkeypatch.setattr(ImageInputs, "drawn", spy)
     trained = trainer.train(fold.train, "k")

@@ -55,9 +55,11 @@ def test_a_teacher_is_asked_about_subjects_it_never_saw_and_nobody_sees_the_held
         seen[key], given[key] = set(), opinions
         return train(self, part, key, opinions)
 
-    def spy_drawn(self: ImageInputs, indices: np.ndarray, key: str) -> np.ndarray:
+    def spy_drawn(
+        self: ImageInputs, indices: np.ndarray, key: str, places: np.ndarray
+    ) -> np.ndarray:
         seen[now[-1]] |= set(indices.tolist())
-        return drawn(self, indices, key)
+        return drawn(self, indices, key, places)
 
     monkeypatch.setattr(Trainer, "train", spy_train)
     monkeypatch.setattr(ImageInputs, "drawn", spy_drawn)

@@ -114,11 +114,13 @@ def test_an_open_training_asks_for_training_images_only_and_jitters_no_validatio
     plain: set[int] = set()
     drawn, taken = ImageInputs.drawn, ImageInputs.plain
 
-    def spy_drawn(self: ImageInputs, indices: np.ndarray, key: str) -> np.ndarray:
+    def spy_drawn(
+        self: ImageInputs, indices: np.ndarray, key: str, places: np.ndarray
+    ) -> np.ndarray:
         if "/choose/" in key:
             jittered.update(indices.tolist())
         assert not set(indices.tolist()) & set(fold.test.tolist())
-        return drawn(self, indices, key)
+        return drawn(self, indices, key, places)
 
     def spy_plain(self: ImageInputs, indices: np.ndarray) -> np.ndarray:
         plain.update(indices.tolist())
