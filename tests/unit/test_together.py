@@ -61,7 +61,7 @@ def test_two_launched_processes_compute_what_one_does(tmp_path: Path) -> None:
     shapes.folders(tmp_path / "data", 7)  # 21 images: shares and the last turn are uneven
     done = subprocess.run(
         [*LAUNCH, str(PROJECT / "tests" / "together.py"), str(tmp_path)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        cwd=tmp_path, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     alone = together.work(tmp_path, tmp_path / "alone")
@@ -92,7 +92,7 @@ def test_a_lost_process_ends_the_rest_with_a_sentence_and_a_launched_run_goes_on
     assert "--resume goes on. Process 2 ended by signal 9." in rest
     assert "Traceback" not in rest
     with started(*LAUNCH, *words, "--resume", "--out", "out", cwd=tmp_path) as process:
-        process.communicate(timeout=120)
+        process.communicate(timeout=240)
     told = (tmp_path / "log" / "workerlog.0").read_text()
     assert process.returncode == 0, told
     assert "kfold/1/fit  epoch 1/" not in told  # it went on from its checkpoint
