@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.body import arrival
-from service.client import WorkerClient
+from service.client import Client
 from service.errors import ApiError
 from service.hooks import Course
 from service.metrics import STAGES, Metrics
@@ -25,7 +25,7 @@ class Asking:
         deadline_s: seconds for one request.
     """
 
-    def __init__(self, client: WorkerClient, metrics: Metrics, deadline_s: float) -> None:
+    def __init__(self, client: Client, metrics: Metrics, deadline_s: float) -> None:
         self._client = client
         self._metrics = metrics
         self._deadline_s = deadline_s

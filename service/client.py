@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,14 @@ import zmq
 from service import protocol
 from service.errors import ApiError
 from service.keys import Keys
-from service.protocol import ClassifyReply, ClassifyRequest, ErrorReply, StatusReply, StatusRequest
+from service.protocol import (
+    ClassifyReply,
+    ClassifyRequest,
+    ErrorReply,
+    Request,
+    StatusReply,
+    StatusRequest,
+)
 
 _SLICE_S = 0.1
 """How often a waiting thread looks whether the worker is still connected."""
@@ -57,31 +65,19 @@ class _Line:
         self.socket.close(linger=0)
 
 
-class WorkerClient:
-    """Asks the worker.
+class Client(ABC):
+    """Asks a worker, wherever it is.
 
     Args:
-        endpoint: ZeroMQ address the worker is bound to.
         patience: how long to wait for one that is not there.
-        keys: the gateway's, for an endpoint over TCP.
         on_foreign: called for each message that is not the answer asked for.
     """
 
     def __init__(
-        self,
-        endpoint: str,
-        patience: Patience | None = None,
-        keys: Keys | None = None,
-        on_foreign: Callable[[], object] = lambda: None,
+        self, patience: Patience | None = None, on_foreign: Callable[[], object] = lambda: None
     ) -> None:
-        self._endpoint = endpoint
         self._patience = patience or Patience()
-        self._keys = keys
         self._on_foreign = on_foreign
-        self._lock = threading.Lock()
-        self._pid = 0
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        self._local = threading.local()
 
     def classify(
         self, request: ClassifyRequest, images: Sequence[bytes], deadline_s: float
@@ -116,6 +112,69 @@ class WorkerClient:
             raise self._foreign()
         return reply
 
+    @abstractmethod
+    def _exchange(
+        self, request: Request, images: Sequence[bytes], connect_s: float, answer_s: float
+    ) -> bytes:
+        """Send a request and its images; returns the first frame of what comes back.
+
+        Raises:
+            ApiError: worker_unavailable, deadline_exceeded.
+        """
+
+    @abstractmethod
+    def _drop(self) -> None:
+        """What came is not the answer: nothing more is to be taken from there."""
+
+    def _ask(
+        self, request: Request, images: Sequence[bytes], connect_s: float, answer_s: float
+    ) -> ClassifyReply | StatusReply:
+        try:
+            reply = protocol.decode_reply(self._exchange(request, images, connect_s, answer_s))
+        except protocol.UnreadableError as error:
+            self._drop()
+            raise self._foreign() from error
+        if reply.id != request.id:
+            self._drop()
+            raise self._foreign()
+        if isinstance(reply, ErrorReply):
+            raise ApiError(reply.code, reply.detail, reply.retry_after_s)
+        return reply
+
+    def _foreign(self) -> ApiError:
+        self._on_foreign()
+        return ApiError(
+            "worker_unavailable",
+            "The worker sent something that is not the answer. Try again; if this lasts, see that "
+            "gateway and worker are of the same version.",
+        )
+
+
+class WorkerClient(Client):
+    """Asks the worker behind a ZeroMQ socket.
+
+    Args:
+        endpoint: ZeroMQ address the worker is bound to.
+        patience: how long to wait for one that is not there.
+        keys: the gateway's, for an endpoint over TCP.
+        on_foreign: called for each message that is not the answer asked for.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        patience: Patience | None = None,
+        keys: Keys | None = None,
+        on_foreign: Callable[[], object] = lambda: None,
+    ) -> None:
+        super().__init__(patience, on_foreign)
+        self._endpoint = endpoint
+        self._keys = keys
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._local = threading.local()
+
     def close(self) -> None:
         """Close all threads' sockets; for when nobody asks any more."""
         with self._lock:
@@ -124,30 +183,33 @@ class WorkerClient:
             self._context = None
         self._local = threading.local()
 
-    def _ask(
-        self,
-        request: ClassifyRequest | StatusRequest,
-        images: Sequence[bytes],
-        connect_s: float,
-        answer_s: float,
-    ) -> protocol.ClassifyReply | protocol.StatusReply:
+    def exchange(self, frames: Sequence[bytes], connect_s: float, answer_s: float) -> bytes:
+        """Send a message's frames as they are; returns the first frame of the reply.
+
+        Args:
+            frames: the request and its images.
+            connect_s: how long to wait for a worker that is not there.
+            answer_s: how long to wait for its answer.
+
+        Raises:
+            ApiError: worker_unavailable, deadline_exceeded.
+        """
         line = self._line()
         line.allow(connect_s)
         try:
-            line.socket.send_multipart([protocol.encode(request), *images])
+            line.socket.send_multipart(frames)
         except zmq.Again:
             raise self._absent() from None
         try:
-            reply = protocol.decode_reply(self._receive(line, answer_s))
-        except (ApiError, protocol.UnreadableError) as error:
+            return self._receive(line, answer_s)
+        except ApiError:
             self._drop()
-            raise error if isinstance(error, ApiError) else self._foreign() from error
-        if reply.id != request.id:
-            self._drop()
-            raise self._foreign()
-        if isinstance(reply, ErrorReply):
-            raise ApiError(reply.code, reply.detail, reply.retry_after_s)
-        return reply
+            raise
+
+    def _exchange(
+        self, request: Request, images: Sequence[bytes], connect_s: float, answer_s: float
+    ) -> bytes:
+        return self.exchange([protocol.encode(request), *images], connect_s, answer_s)
 
     def _receive(self, line: _Line, answer_s: float) -> bytes:
         ends = time.monotonic() + answer_s
@@ -199,12 +261,4 @@ class WorkerClient:
             "worker_unavailable",
             "No worker is connected: it is not running, or still starting. Try again shortly; "
             "if this lasts, start `python infer.py` with the same HYOJO_WORKER as the gateway.",
-        )
-
-    def _foreign(self) -> ApiError:
-        self._on_foreign()
-        return ApiError(
-            "worker_unavailable",
-            "The worker sent something that is not the answer. Try again; if this lasts, see that "
-            "gateway and worker are of the same version.",
         )

@@ -16,7 +16,7 @@ from flask import Flask
 from service import access, keys, lists, logs, v2_routes
 from service.asking import Asking
 from service.body import Limits
-from service.client import WorkerClient
+from service.client import Client, WorkerClient
 from service.errors import ApiError
 from service.hooks import install
 from service.metrics import Metrics
@@ -46,11 +46,12 @@ class Gateway(Flask):
         return func
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, client: Client | None = None) -> Flask:
     """The whole gateway.
 
     Args:
         settings: read from the environment when None.
+        client: asks the worker; made for the settings' own when None.
 
     Raises:
         SettingsError: a setting cannot be used.
@@ -62,7 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         image_bytes=settings.max_image_bytes,
         images=settings.max_images,
     )
-    client = WorkerClient(
+    client = client or WorkerClient(
         settings.worker,
         keys=keys.for_endpoint(settings.worker, settings.worker_keys),
         on_foreign=lambda: metrics.foreign(),
@@ -109,7 +110,7 @@ def _fetch(settings: Settings, limits: Limits) -> Fetch | None:
     return fetching.within(fetcher, settings.deadline_s)
 
 
-def _status_or_none(client: WorkerClient) -> StatusReply | None:
+def _status_or_none(client: Client) -> StatusReply | None:
     try:
         return client.status("metrics")
     except ApiError:

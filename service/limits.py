@@ -49,8 +49,9 @@ def limit_memory(megabytes: int, beside: int = 0) -> None:
 def first_to_go() -> None:
     """Where the machine itself runs out of memory, the kernel is to end this process before others:
     one that can be replaced, and not its parent."""
+    score = Path("/proc/self/oom_score_adj")
     with contextlib.suppress(OSError):  # no /proc that can be written
-        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
+        score.write_text(str(max(OOM_SCORE, int(score.read_text()))))
 
 
 def own_memory_bytes() -> int:

@@ -11,6 +11,26 @@ from service.errors import ApiError, problem_document
 from service.v2_errors import CONTENT_TYPE, asks_v2, error_object
 
 
+def parts(error: ApiError, v2: bool = False) -> tuple[dict[str, str], bytes]:
+    """An answer's own headers and its body.
+
+    Args:
+        error: what it tells.
+        v2: in the form of the Open Inference Protocol.
+    """
+    request_id = secrets.token_hex(8)
+    kind = CONTENT_TYPE if v2 else "application/problem+json"
+    body = error_object(error) if v2 else msgspec.json.encode(problem_document(error, request_id))
+    headers = {
+        "Content-Type": kind,
+        "Content-Length": str(len(body)),
+        "X-Request-Id": request_id,
+    }
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return headers, body
+
+
 def raw_answer(error: ApiError, head: bytes = b"") -> bytes:
     """A whole HTTP answer, after which the connection closes.
 
@@ -18,19 +38,7 @@ def raw_answer(error: ApiError, head: bytes = b"") -> bytes:
         error: what it tells.
         head: of the request, as far as it is known: the Open Inference Protocol has its own form.
     """
-    request_id = secrets.token_hex(8)
-    kind = "application/problem+json"
-    if asks_v2(head):
-        kind, body = CONTENT_TYPE, error_object(error)
-    else:
-        body = msgspec.json.encode(problem_document(error, request_id))
-    lines = (
-        f"HTTP/1.1 {error.status} Error\r\n"
-        "Connection: close\r\n"
-        f"Content-Type: {kind}\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        f"X-Request-Id: {request_id}\r\n"
-    )
-    if error.retry_after is not None:
-        lines += f"Retry-After: {max(1, math.ceil(error.retry_after))}\r\n"
-    return lines.encode() + b"\r\n" + body
+    headers, body = parts(error, asks_v2(head))
+    lines = [f"HTTP/1.1 {error.status} Error", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -15,7 +15,7 @@ from spectree import SpecTree
 
 from service.asking import Asking, server_timing
 from service.body import Limits
-from service.client import WorkerClient
+from service.client import Client
 from service.errors import PROBLEMS, ApiError
 from service.hooks import course, present
 from service.metrics import CONTENT_TYPE, Metrics
@@ -38,7 +38,7 @@ _STYLE = Path(__file__).parent / "templates" / "docs.css"
 
 def add_service(
     app: Flask,
-    client: WorkerClient,
+    client: Client,
     metrics: Metrics,
     limits: Limits,
     ask: Asking,

@@ -12,7 +12,7 @@ import msgspec
 
 from service import names
 from service.choosing import chosen
-from service.client import WorkerClient
+from service.client import Client
 from service.errors import ApiError
 from service.protocol import ModelInfo, StatusReply
 from service.schemas import MODEL_NAME_MOST
@@ -81,7 +81,7 @@ class Directory:
         client: asks the worker.
     """
 
-    def __init__(self, client: WorkerClient) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
         self._kept: dict[str, Served] = {}
 

@@ -14,7 +14,7 @@ from flask import Flask, Response
 from service import __version__
 from service.asking import Asking, server_timing
 from service.body import Limits
-from service.client import WorkerClient
+from service.client import Client
 from service.errors import ApiError
 from service.hooks import course, present
 from service.schemas import ClassifyQuery
@@ -27,7 +27,7 @@ from service.v2_schemas import EXTENSIONS, ModelReady, ServerLive, ServerMetadat
 LIVE, READY = f"{ROOT}/health/live", f"{ROOT}/health/ready"
 
 
-def add(app: Flask, client: WorkerClient, limits: Limits, ask: Asking) -> None:
+def add(app: Flask, client: Client, limits: Limits, ask: Asking) -> None:
     """Add the protocol's addresses.
 
     Args:

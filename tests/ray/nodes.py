@@ -1,0 +1,46 @@
+"""A Ray cluster of several nodes on this machine, each with a raylet, a store and processes of its own.
+
+    $ python -m tests.ray.nodes 0 1 1       # three nodes with so many cores
+
+Prints its address, then does what lines on standard input say: `kill 2` ends a node as a machine
+loses power, `add 1` brings another of one core. It ends with its input.
+"""
+
+import os
+import signal
+import sys
+import tempfile
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+
+def main(cores: list[int]) -> int:
+    """Run it."""
+    import psutil
+    from ray.cluster_utils import Cluster
+
+    store = {"object_store_memory": 100 * 1024 * 1024, "include_dashboard": False}
+    store |= {"node_ip_address": "127.0.0.1"}
+    cluster = Cluster()
+    nodes = [cluster.add_node(num_cpus=count, **store) for count in cores]
+    print(cluster.address, flush=True)
+    for line in sys.stdin:
+        word, number = line.split()
+        if word == "add":
+            nodes.append(cluster.add_node(num_cpus=int(number), **store))
+        else:
+            raylet = nodes[int(number)].all_processes["raylet"][0].process.pid
+            everyone = [psutil.Process(raylet), *psutil.Process(raylet).children(recursive=True)]
+            for process in everyone:
+                process.send_signal(signal.SIGSTOP)
+            for process in everyone:
+                process.kill()
+        print("done", flush=True)
+    cluster.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="hyojo-ray-") as folder:
+        os.environ["RAY_TMPDIR"] = folder
+        sys.exit(main([int(count) for count in sys.argv[1:]]))
