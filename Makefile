@@ -14,7 +14,7 @@ BUILD_ARGS ?=
 CA ?=
 export PYTHON
 
-.PHONY: help serve test soak lint bench scale train onnx local image sbom lock audit clean
+.PHONY: help serve test soak lint bench scale train onnx ray local image sbom lock audit clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -46,6 +46,9 @@ train: $(VENV)/.installed ## Train: make train ARGS="--data FOLDER"
 
 onnx: $(VENV)/.installed-onnx ## Write a model as ONNX: make onnx ARGS="--model emotion"
 	@$(BIN)/python -m models.export --format onnx $(if $(ARGS),$(ARGS),--model emotion)
+
+ray: $(VENV)/.installed-ray ## Serve on a Ray cluster: of this machine, or make ray ARGS="--address HOST:PORT"
+	@exec $(BIN)/python -m service.ray_app $(ARGS)
 
 local: $(VENV)/.installed-onnx ## Make the page that needs no server, for any static host: build/local
 	@$(BIN)/python -m models.local $(ARGS)

@@ -24,6 +24,7 @@ from service.v2_errors import speaks_v2
 _SPARE_THREADS = 2
 """For those that ask how the service is."""
 _CAME = "hyojo.came"
+_REQUEST_ID = b"x-request-id"
 Scope = dict[str, Any]
 Receive = Callable[[], Any]
 Send = Callable[[dict[str, Any]], Any]
@@ -69,7 +70,7 @@ class Doors:
         try:
             await self._take(body, scope)
             scope[_CAME] = time.monotonic()
-            await (self._spare if probe else self._all)(scope, body.told, send)
+            await (self._spare if probe else self._all)(scope, body.told, _once(scope, send))
         except _NoRoomError:
             await self._refuse(scope, send, "The bodies on their way fill the memory for them.")
         finally:
@@ -102,6 +103,18 @@ class Doors:
         headers = [(name.lower().encode(), value.encode()) for name, value in told.items()]
         await send({"type": "http.response.start", "status": error.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def _once(scope: Scope, send: Send) -> Send:
+    """Leave the request's id away where the proxy, which gave it, says it itself."""
+    given = (_REQUEST_ID, dict(scope["headers"]).get(_REQUEST_ID))
+
+    async def sent(message: dict[str, Any]) -> None:
+        if given in message.get("headers", ()):
+            message["headers"].remove(given)
+        await send(message)
+
+    return sent
 
 
 class _NoRoomError(Exception):

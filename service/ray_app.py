@@ -24,6 +24,7 @@ import argparse
 import importlib.util
 import ipaddress
 import json
+import logging
 import os
 import secrets
 import signal
@@ -58,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser(__doc__).parse_args(argv)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray is not to tell its makers
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # it warns of its own change
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy machine takes its time
     try:
         settings = load_settings()
         logs.configure(settings.log_level, settings.log_format, "ray")
@@ -80,7 +82,8 @@ def _here(options: argparse.Namespace, settings: Settings) -> int:
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     ray.init(
         address="local",
-        num_cpus=max(usable_cores(), options.replicas.most * options.predictors),
+        # One to spare, so that an update need not wait.
+        num_cpus=max(usable_cores(), options.replicas.most * options.predictors) + 1,
         include_dashboard=False,
         object_store_memory=_OBJECTS_BYTES,
         configure_logging=False,
@@ -165,21 +168,27 @@ def _deploy(options: argparse.Namespace, settings: Settings) -> None:
 
     from service.ray_plan import APPLICATION, application
 
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # its steps are not the user's
     plan = Plan(options.replicas, options.gateways, options.predictors, options.ship)
-    _see_that_there_is_room(plan)
+    room = _has_room(plan)
     serve.start(
         proxy_location="EveryNode" if options.proxies == "every" else "HeadOnly",
         http_options={"host": settings.host, "port": settings.port},
     )
     logs.say("Starting replicas (some seconds for each machine) …")
     try:
-        serve.run(application(plan, settings), name=APPLICATION, route_prefix="/")
+        serve.run(application(plan, settings, room), name=APPLICATION, route_prefix="/")
     except RuntimeError as error:
         raise RayAppError(f"It could not be deployed: {error}") from None
     logs.say(f"Hyojo is ready: http://{settings.host}:{settings.port}")
 
 
-def _see_that_there_is_room(plan: Plan) -> None:
+def _has_room(plan: Plan) -> bool:
+    """Whether a new worker can be started beside those that there are.
+
+    Raises:
+        RayAppError: there is no room for all of them at all.
+    """
     import ray
 
     cores = int(ray.cluster_resources().get("CPU", 0))
@@ -189,6 +198,7 @@ def _see_that_there_is_room(plan: Plan) -> None:
             f"{plan.workers.least} workers of {plan.predictors} predictors need {wanted} cores and "
             f"the cluster has {cores}. Ask for fewer, or let more machines join (`ray start`)."
         )
+    return bool(ray.available_resources().get("CPU", 0) >= plan.predictors)
 
 
 def _tell(as_json: bool) -> None:
@@ -198,6 +208,7 @@ def _tell(as_json: bool) -> None:
     from service.ray_client import ReplicaClient
     from service.ray_plan import APPLICATION, WORKERS
 
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     running = serve.status().applications.get(APPLICATION)
     if running is None:
         raise RayAppError("It is not deployed on this cluster: leave --status away to deploy it.")
@@ -211,9 +222,9 @@ def _tell(as_json: bool) -> None:
         for m in status.models
     ]
     if as_json:
-        print(json.dumps({"state": str(running.status), "replicas": counts, "models": models}))
+        print(json.dumps({"state": running.status.value, "replicas": counts, "models": models}))
         return
-    print(f"state      {running.status}")
+    print(f"{'state':10} {running.status.value}")
     for name, states in counts.items():
         print(f"{name:10} " + ", ".join(f"{count} {state}" for state, count in states.items()))
     for model in models:

@@ -31,17 +31,17 @@ _HEADROOM = 4
 _DRAIN_S = 20.0
 
 
-def application(plan: Plan, settings: Settings) -> Application:
+def application(plan: Plan, settings: Settings, room: bool) -> Application:
     """The application for `serve.run`; the same again, with what changed, updates it.
 
     Args:
         plan: how many of what.
         settings: of this process, whose HYOJO_* variables the replicas get.
+        room: the cluster can hold a new worker beside the old ones; else one has to go first.
     """
     target = _PER_PREDICTOR * plan.predictors
     at_once = _HEADROOM * target
     shared = {
-        "max_surge_percent": 100,  # a new one is ready before an old one goes
         "graceful_shutdown_wait_loop_s": 0.5,
         "graceful_shutdown_timeout_s": settings.deadline_s + _DRAIN_S,
         "health_check_period_s": 2.0,
@@ -55,6 +55,7 @@ def application(plan: Plan, settings: Settings) -> Application:
         max_ongoing_requests=at_once,
         max_queued_requests=settings.queue_size * plan.workers.most,
         ray_actor_options={"num_cpus": plan.predictors, "runtime_env": _environment(plan)},
+        max_surge_percent=100 if room else 0,
         **_growth(plan.workers, target),
         **shared,
     )
@@ -66,6 +67,7 @@ def application(plan: Plan, settings: Settings) -> Application:
         max_ongoing_requests=2 * (threads + settings.gateway_queue),
         # Cores are counted for pictures alone; it takes what it needs beside them.
         ray_actor_options={"num_cpus": 0, "runtime_env": _environment(plan)},
+        max_surge_percent=100,  # a new one is ready before an old one goes
         **_growth(plan.gateways, threads / 2),
         **shared,
     )

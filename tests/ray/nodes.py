@@ -1,8 +1,8 @@
-"""A Ray cluster of several nodes on this machine, each with a raylet, a store and processes of its own.
+"""A Ray cluster of several nodes on this machine, each with a raylet and processes of its own.
 
     $ python -m tests.ray.nodes 0 1 1       # three nodes with so many cores
 
-Prints its address, then does what lines on standard input say: `kill 2` ends a node as a machine
+Prints its address, then does what lines on standard input say: `kill 1` ends a node as a machine
 loses power, `add 1` brings another of one core. It ends with its input.
 """
 
@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_raylet_start_wait_time_s"] = "120"  # a busy machine takes its time
 
 
 def main(cores: list[int]) -> int:

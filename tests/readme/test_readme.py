@@ -26,7 +26,7 @@ COMMANDS = [(command, answer) for command, answer in COMMANDS if "photo.jpg" not
 CURLS = [(command, answer) for command, answer in COMMANDS if "curl" in command]
 ELSEWHERE = (
     "make serve", "make test", "make image", "docker run", "make local", "http.server",
-    "models.export", "python -m models.zoo fetch",
+    "models.export", "python -m models.zoo fetch", "make ray",
 )  # fmt: skip
 CHANGING = ("timings_ms", "request_id", "version", "model_version")
 
