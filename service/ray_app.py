@@ -169,7 +169,13 @@ def _deploy(options: argparse.Namespace, settings: Settings) -> None:
     from service.ray_plan import APPLICATION, application
 
     logging.getLogger("ray.serve").setLevel(logging.WARNING)  # its steps are not the user's
-    plan = Plan(options.replicas, options.gateways, options.predictors, options.ship)
+    plan = Plan(
+        workers=options.replicas,
+        gateways=options.gateways,
+        predictors=options.predictors,
+        first=options.proxies == "first",
+        ship=options.ship,
+    )
     room = _has_room(plan)
     serve.start(
         proxy_location="EveryNode" if options.proxies == "every" else "HeadOnly",

@@ -23,12 +23,14 @@ class Plan:
         workers: replicas that look at pictures.
         gateways: replicas that speak HTTP.
         predictors: predictor processes of a worker, each for a core.
+        first: gateways stand on the cluster's first machine alone, where its one proxy is.
         ship: the project travels to the machines; else they have it at the same path.
     """
 
     workers: Scale
     gateways: Scale
     predictors: int = 1
+    first: bool = False
     ship: bool = False
 
 

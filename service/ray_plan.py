@@ -24,6 +24,8 @@ from service.settings import PREFIX, Settings
 APPLICATION, WORKERS = "hyojo", "worker"
 _HERE_ALONE = frozenset(f"{PREFIX}{name}" for name in ("HOST", "PORT", "WORKER", "WORKER_KEYS"))
 """Settings that are none of the replicas'."""
+_FIRST_MACHINE = "node:__internal_head__"
+"""Ray's own name of a resource that this one has."""
 _PER_PREDICTOR = 2
 """Requests that a replica should have for each of its predictors: one in work, one behind it."""
 _HEADROOM = 4
@@ -66,7 +68,11 @@ def application(plan: Plan, settings: Settings, room: bool) -> Application:
         # More than it lets in, so that it can refuse the rest in its own words.
         max_ongoing_requests=2 * (threads + settings.gateway_queue),
         # Cores are counted for pictures alone; it takes what it needs beside them.
-        ray_actor_options={"num_cpus": 0, "runtime_env": _environment(plan)},
+        ray_actor_options={
+            "num_cpus": 0,
+            "resources": {_FIRST_MACHINE: 0.001} if plan.first else {},
+            "runtime_env": _environment(plan),
+        },
         max_surge_percent=100,  # a new one is ready before an old one goes
         **_growth(plan.gateways, threads / 2),
         **shared,
