@@ -28,7 +28,7 @@ test: $(VENV)/.installed-test ## Run every test, style and types among them; ARG
 
 soak: $(VENV)/.installed-fuzzing ## Try to break it for long: faults, bad input and the figures of training, in full amounts
 	@HYOJO_TEST_SOAK=1 $(BIN)/python -m pytest $(if $(ARGS),$(ARGS),tests/chaos tests/contract tests/readme tests/unit \
-	    tests/browser tests/worker/test_own_classes.py tests/container/test_hardships.py)
+	    tests/browser tests/ray tests/worker/test_own_classes.py tests/container/test_hardships.py)
 
 lint: $(VENV)/.installed-test ## Check style and types only
 	@$(BIN)/ruff check .

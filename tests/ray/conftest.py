@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import PROJECT, free_port
 
-START_PATIENCE_S = 120.0
+PATIENCE_S = 400.0
 
 
 @dataclass
@@ -65,7 +65,7 @@ def run_app(*options: str, **environment: str) -> "subprocess.CompletedProcess[s
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=START_PATIENCE_S + 60,
+        timeout=PATIENCE_S,
     )
 
 

@@ -116,6 +116,7 @@ def test_a_node_that_is_killed_under_load_loses_no_request(
     assert all(answer.body["results"] == known[answer.picture] for answer in load.answers)
 
 
+@soak_only
 def test_new_bundles_and_new_settings_come_without_a_lost_request(
     cluster: Cluster, face_jpeg: bytes, tmp_path: Path
 ) -> None:
