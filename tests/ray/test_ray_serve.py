@@ -136,7 +136,7 @@ def test_new_bundles_and_new_settings_come_without_a_lost_request(
     status, body = exchange(cluster.url, "/classify?model=mugs", face_jpeg, JPEG)
     assert status == 200 and json.loads(body)["version"] == "7"
     status, body = exchange(cluster.url, "/classify", *form(*[face_jpeg] * 4))
-    assert status == 413 and json.loads(body)["code"] == "too_many_images"
+    assert status == 422 and json.loads(body)["code"] == "too_many_images"
 
 
 def is_whole(cluster: Cluster) -> bool:
