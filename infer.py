@@ -5,12 +5,14 @@
     $ python infer.py --json --top 3 holiday/ > answers.jsonl
     $ python infer.py photo.jpg --explain seen/   # pictures of which part of the face decided
     $ python infer.py --video talk.mp4 --out annotated.mp4   # faces tracked, labels held steady
+    $ python infer.py --ray millions/ --out results/   # into Parquet; goes on where it was stopped
 
 The worker is set up by environment variables (`python -m service.settings` lists them). Exit
 status: 0 all well, 1 some images or frames failed, 2 wrong use.
 """
 
 import argparse
+import importlib.util
 import os
 import signal
 import sys
@@ -23,7 +25,7 @@ import zmq
 
 from models.errors import HyojoError, UsageError
 from models.explain import unexplained
-from models.videos import WRITES, Sink, Source, see_that_it_can_be_written
+from models.videos import Sink, Source, see_that_it_can_be_written
 from service import catalog, hiring, keys, logs, names, scratch
 from service.batch import Question, classify_files, files_below
 from service.choosing import see_that_they_agree
@@ -34,6 +36,7 @@ from service.errors import ApiError, SettingsError
 from service.gallery import Gallery
 from service.guests import Guests
 from service.hangup import on_hangup
+from service.infer_options import parser
 from service.limits import no_core_dumps
 from service.listing import Table, as_json, with_progress
 from service.nursery import Nursery
@@ -49,9 +52,11 @@ from service.worker import Worker
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    options = _parser().parse_args(argv)
+    options = parser(__doc__ or "").parse_args(argv)
     try:
         settings = load_settings(**_overrides(options))
+        if options.ray or options.ray_address or options.part_size:
+            return classify_folders(options, settings)
         if options.video or options.out:
             return annotate(options, settings)
         if options.paths:
@@ -147,6 +152,23 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
     return 1 if failed else 0
 
 
+def classify_folders(options: argparse.Namespace, settings: Settings) -> int:
+    """Classify more files than memory holds, with Ray, into Parquet files."""
+    if not options.ray:
+        raise UsageError("--ray-address and --part-size are for --ray.")
+    if options.video or options.explain:
+        raise UsageError("--ray is for images, and explains nothing: leave the other option out.")
+    if not (options.paths and options.out):
+        raise UsageError("--ray needs both: python infer.py --ray FOLDER --out RESULTS.")
+    if any(importlib.util.find_spec(name) is None for name in ("ray", "pyarrow")):
+        raise UsageError(
+            "--ray needs packages that are not installed here: pip install -r requirements-ray.lock"
+        )
+    from service.folders import command
+
+    return command.classify(options, settings, *_models(settings))
+
+
 def annotate(options: argparse.Namespace, settings: Settings) -> int:
     """Follow the faces of a video: write it with their labels, tell them as JSON, or both."""
     _see_that_it_is_one_video(options)
@@ -185,7 +207,10 @@ def annotate(options: argparse.Namespace, settings: Settings) -> int:
 
 def _see_that_it_is_one_video(options: argparse.Namespace) -> None:
     if not options.video:
-        raise UsageError("--out names the video to write: python infer.py --video FILE --out OUT.")
+        raise UsageError(
+            "--out is for --video and --ray: python infer.py --video FILE --out OUT, or "
+            "python infer.py --ray FOLDER --out RESULTS."
+        )
     if options.paths:
         raise UsageError("--video takes one video; classify images in a run of their own.")
     if options.explain:
@@ -222,110 +247,6 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
         if by_folder:
             overrides["params"] = folder.parent
     return overrides
-
-
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"takes a whole number from 1, not {text!r}")
-    return number
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 60:
-        raise argparse.ArgumentTypeError(f"takes seconds from 0 to 60, not {text!r}")
-    return seconds
-
-
-def _parser() -> argparse.ArgumentParser:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        prog="infer.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "paths", metavar="PATH", type=Path, nargs="*", help="images and folders of images"
-    )
-    model = parser.add_argument_group("model")
-    model.add_argument(
-        "--model",
-        help="name in params/, FAMILY:NAME in its folder FAMILY, average:A,B of several with the "
-        "same labels, or a bundle's folder (default: emotion)",
-    )
-    model.add_argument(
-        "--processes",
-        type=_positive,
-        metavar="N",
-        help="predictor processes (default: the cores, at most 4)",
-    )
-    question = parser.add_argument_group("what is asked of each image (with PATH or --video)")
-    question.add_argument(
-        "--faces",
-        choices=("auto", "all", "largest", "whole"),
-        default="auto",
-        help="auto: as the model wants; all: search finely, small faces too; largest: one face; "
-        "whole: the image is the face (default: auto)",
-    )
-    question.add_argument(
-        "--top",
-        type=_positive,
-        metavar="K",
-        help="how many labels each answer holds (default: all; the table shows three)",
-    )
-    question.add_argument(
-        "--batch-size",
-        type=_positive,
-        default=8,
-        metavar="N",
-        help="images handed to a process at once (default: 8)",
-    )
-    output = parser.add_argument_group("output")
-    output.add_argument(
-        "--json",
-        action="store_true",
-        help="one JSON object a line in place of the table; with --video, one a frame",
-    )
-    output.add_argument(
-        "--explain",
-        type=Path,
-        metavar="OUT",
-        help="write into the folder OUT, for each image, a PNG with the places of each face that "
-        "spoke for its label in warm colours; --json tells them too",
-    )
-    video = parser.add_argument_group("video (in place of PATH)")
-    video.add_argument(
-        "--video",
-        type=Path,
-        metavar="FILE",
-        help="follow the faces of a video; new ones are looked for four times a second",
-    )
-    video.add_argument(
-        "--out",
-        type=Path,
-        metavar="OUT",
-        help=f"write it here with boxes, labels and probabilities, at its own frame rate and "
-        f"without its sound, replacing what is there. By suffix ({', '.join(WRITES)}): .webm is "
-        "VP8, which browsers play and which takes longer; the others are MPEG-4, for players. "
-        "H.264 cannot be written",
-    )
-    video.add_argument(
-        "--smooth",
-        type=_seconds,
-        default=0.5,
-        metavar="S",
-        help="time constant in seconds of each face's probabilities; 0 takes each frame for itself "
-        "(default: 0.5)",
-    )
-    return parser
 
 
 if __name__ == "__main__":

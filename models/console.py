@@ -35,7 +35,7 @@ class Console:
 
     def __init__(self, stream: TextIO | None = None, live: bool | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._live = self._stream.isatty() if live is None else live
+        self.live = self._stream.isatty() if live is None else live
         self._start = time.monotonic()
 
     @classmethod
@@ -45,7 +45,7 @@ class Console:
 
     def say(self, line: str) -> None:
         """One line, above a bar if one is being drawn."""
-        if self._live:
+        if self.live:
             tqdm.write(line, file=self._stream)
         else:
             print(line, file=self._stream, flush=True)
@@ -56,14 +56,21 @@ class Console:
         return time.monotonic() - self._start
 
     @contextmanager
-    def steps(self, total: int, title: str) -> Iterator[Steps]:
-        """A bar for `total` steps with the time left; nothing at all where there is no terminal."""
-        if not self._live:
+    def steps(self, total: int | None, title: str, done: int = 0) -> Iterator[Steps]:
+        """A bar for `total` steps with the time left; nothing at all where there is no terminal.
+
+        Args:
+            total: None if nobody knows.
+            title: before the bar.
+            done: steps that were done already.
+        """
+        if not self.live:
             yield Steps(None)
             return
         with tqdm(
-            total=total, desc=title, file=self._stream, leave=False, dynamic_ncols=True
-        ) as bar:
+            total=total, desc=title, initial=done, file=self._stream, leave=False,
+            dynamic_ncols=True,
+        ) as bar:  # fmt: skip
             yield Steps(bar)
 
 

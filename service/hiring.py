@@ -40,23 +40,36 @@ def for_guest(name: str, guest: Guest, settings: Settings, nursery: Callable[[],
     )
 
 
-def for_files(models: Catalog, settings: Settings) -> Pool:
+def for_files(models: Catalog, settings: Settings, shelf: Shelf | None = None) -> Pool:
     """Predictors that hold the models, one or more, that are asked about files.
 
-    Of large models there are no more than HYOJO_MODEL_MEMORY has room for, and one in any case.
+    Args:
+        models: what they hold.
+        settings: how many they are, and their limits.
+        shelf: that the models were read with, if with one.
     """
     guests = models.guests.values()
-    size = settings.predictors
-    if guests:
-        takes_mb = sum(expected_mb(guest.parameters_bytes) for guest in guests)
-        size = max(1, min(size, int(settings.model_memory / takes_mb)))
     return Pool(
         {**models.folders, **{name: guest.folder for name, guest in models.guests.items()}},
-        size,
+        size_for(models, settings),
         settings.max_pixels,
         settings.predictor_timeout_s,
         settings.predictor_stuck_s,
         settings.predictor_memory_mb,
+        inherit=shelf.files(models.folders.values()) if shelf else (),
+        source=settings.params if shelf else None,
         beside=bool(guests),
         largest_batch=min((guest.largest_batch for guest in guests), default=8),
     )
+
+
+def size_for(models: Catalog, settings: Settings) -> int:
+    """How many predictors of these models one machine is to have.
+
+    Of large models there are no more than HYOJO_MODEL_MEMORY has room for, and one in any case.
+    """
+    guests = models.guests.values()
+    if not guests:
+        return settings.predictors
+    takes_mb = sum(expected_mb(guest.parameters_bytes) for guest in guests)
+    return max(1, min(settings.predictors, int(settings.model_memory / takes_mb)))
