@@ -12,6 +12,7 @@ import secrets
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -77,17 +78,27 @@ def joined(address: str, cores: int) -> Iterator[Cluster]:
                 "_node_ip_address": "127.0.0.1",
             }
         kept.callback(ray.shutdown)
+        before = _children()
         for left in reversed(range(_STARTS if own else 1)):
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
                 break
             except Exception as error:  # of many kinds
                 ray.shutdown()
+                for pid in _children() - before:  # those that had started already
+                    with contextlib.suppress(OSError):
+                        os.kill(pid, signal.SIGKILL)
                 if not left:
                     raise _unreachable(error, address) from None
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray took it; it ends as Ctrl-C
         nodes = sum(bool(node["Alive"]) for node in ray.nodes())
         yield Cluster(int(ray.cluster_resources().get("CPU", 1)), nodes)
+
+
+def _children() -> set[int]:
+    """Process ids of this process's children."""
+    told = [file.read_text() for file in Path("/proc/self/task").glob("*/children")]
+    return {int(pid) for text in told for pid in text.split()}
 
 
 def _unreachable(error: Exception, address: str) -> UsageError:
@@ -96,7 +107,7 @@ def _unreachable(error: Exception, address: str) -> UsageError:
     return UsageError(f"Ray cannot {what}: {why}")
 
 
-def _with_a_token_of_its_own(file: Any) -> None:
+def _with_a_token_of_its_own(file: Path) -> None:
     """What may speak to the cluster; Ray would put one into the home folder."""
     if not any(name.startswith("RAY_AUTH_") for name in os.environ):
         file.write_text(secrets.token_hex(32))

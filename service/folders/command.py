@@ -70,7 +70,7 @@ def classify(
                 _answer(out, whole, tally, lookers, console)
                 _see_that_all_is_there(out, whole)
         except KeyboardInterrupt:
-            console.say(f"infer.py: stopped; {_left(out, whole, tally)}")
+            console.say(f"infer.py: stopped; {_left(out, whole)}")
             return 130
     _say_the_end(options, out, whole, tally, time.monotonic() - began)
     return 1 if tally.failed else 0
@@ -192,12 +192,13 @@ def _counted(paths: Iterator[bytes], tick: Callable[[], None]) -> Iterator[bytes
         yield path
 
 
-def _left(out: Path, whole: Run | None, tally: _Tally) -> str:
+def _left(out: Path, whole: Run | None) -> str:
     if whole is None:
         return "nothing was answered yet. The same command begins anew."
+    images = sum(done.images for done in parts.written(out, whole))
     return (
-        f"{tally.images} of {whole.images} images are answered in {out}. The same command goes on "
-        "from there."
+        f"{images} of {whole.images} images are answered in {out}. The same command goes on from "
+        "there."
     )
 
 

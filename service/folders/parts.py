@@ -104,20 +104,22 @@ def written(out: Path, run: Run) -> Iterator[Done]:
     Raises:
         UsageError: a file is damaged or of another run.
     """
-    for entry in os.scandir(out):
-        match = _NAME.fullmatch(entry.name)
-        if not match:
-            continue
-        number = int(match[1])
-        try:
-            footer = pq.read_metadata(entry.path)
-            told = msgspec.json.decode((footer.metadata or {}).get(_KEY, b""), type=_Told)
-        except (OSError, pa.ArrowException, msgspec.DecodeError) as error:
-            raise _foreign(entry.path, str(error).split("\n")[0][:100]) from None
-        whole = number < run.parts and footer.num_rows == run.size_of(number)
-        if not whole or (told.bundle, told.part) != (run.bundle, number):
-            raise _foreign(entry.path, "it belongs to another run")
-        yield Done(number, footer.num_rows, told.failed)
+    with os.scandir(out) as entries:
+        for entry in entries:
+            if match := _NAME.fullmatch(entry.name):
+                yield _known(entry.path, run, int(match[1]))
+
+
+def _known(file: str, run: Run, number: int) -> Done:
+    try:
+        footer = pq.read_metadata(file)
+        told = msgspec.json.decode((footer.metadata or {}).get(_KEY, b""), type=_Told)
+    except (OSError, pa.ArrowException, msgspec.DecodeError) as error:
+        raise _foreign(file, str(error).split("\n")[0][:100]) from None
+    whole = number < run.parts and footer.num_rows == run.size_of(number)
+    if not whole or (told.bundle, told.part) != (run.bundle, number):
+        raise _foreign(file, "it belongs to another run")
+    return Done(number, footer.num_rows, told.failed)
 
 
 def _foreign(path: str, why: str) -> UsageError:

@@ -94,7 +94,8 @@ def test_the_example_of_tritons_client_runs(service_url: str) -> None:
     assert label.startswith("happiness {'anger': 0.0") and len(json.loads(boxes)) == 1
 
 
-INFER = [c for c, _ in COMMANDS if c.startswith("python infer.py")]
+INFER = [c for c, _ in COMMANDS if c.startswith("python infer.py") and "--ray" not in c]
+"""The one with --ray: tests/worker/test_infer_ray.py."""
 
 
 @pytest.mark.parametrize("command", [c for c in INFER if "--video" not in c])
