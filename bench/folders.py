@@ -88,10 +88,10 @@ def run(folder: Path, out: Path, kill_at: int, more: list[str]) -> dict[str, Any
                 "peak_mb": round(peak),
                 "of_which_mb": {name: round(mb) for name, mb in shares.items()},
                 "rows": _rows(out),
-                "said": json.loads(output or b"null"),
+                "said": json.loads(output) if output.strip() else None,
             }
         )
-    told["well"] = told["starts"][-1]["status"] in (0, 1)
+    told["well"] = told["starts"][-1]["said"] is not None
     return told
 
 

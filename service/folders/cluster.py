@@ -74,7 +74,7 @@ def joined(address: str, cores: int) -> Iterator[Cluster]:
                 "num_cpus": cores,
                 "include_dashboard": False,
                 "object_store_memory": _STORE_BYTES,
-                "_temp_dir": str(folder),
+                "_temp_dir": str(folder / "r"),  # Ray opens it to everybody; ours above stays shut
                 "_node_ip_address": "127.0.0.1",
             }
         kept.callback(ray.shutdown)
