@@ -9,8 +9,6 @@ import os
 import socket
 from pathlib import Path
 
-import zmq
-
 from models.errors import BundleError, UsageError
 from service import catalog, hiring, logs, scratch
 from service.batch import Question, classify_files
@@ -87,7 +85,7 @@ class Looker:
                 "give the same command again, or name another folder with --out."
             )
         settings = self._settings.model_copy(update={"predictors": 1})
-        return hiring.for_files(zmq.Context(), models, settings, shelf)
+        return hiring.for_files(models, settings, shelf)
 
     def _see_what_is_here(self) -> None:
         """A node of a cluster must see the same files, or every row would be an error."""
