@@ -7,16 +7,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.console import Console, Steps
 from models.errors import UsageError
 from service.batch import Question
 from service.catalog import Catalog
-from service.folders import cluster, parts, run, walk
+from service.folders import parts, run, walk
 from service.folders.bundles import digest
 from service.folders.run import Run
 from service.hiring import size_for
 from service.settings import Settings, usable_cores
+
+if TYPE_CHECKING:
+    from service.folders.cluster import Cluster
 
 _LINE_EVERY_S = 60.0
 """Where no bar is drawn."""
@@ -87,10 +91,10 @@ class _Lookers:
 
     @property
     def address(self) -> str:
-        """Of the cluster; Ray's own variable counts too."""
-        return str(self.options.ray_address or os.environ.get("RAY_ADDRESS") or cluster.LOCAL)
+        """Of the cluster, empty for this machine alone; Ray's own variable counts too."""
+        return str(self.options.ray_address or os.environ.get("RAY_ADDRESS") or "")
 
-    def count(self, there: cluster.Cluster) -> int:
+    def count(self, there: "Cluster") -> int:
         """How many: one a core, fewer of large models."""
         if self.options.processes:
             return int(self.options.processes)
@@ -131,10 +135,14 @@ def _begun(
 
 def _answer(out: Path, whole: Run, tally: _Tally, lookers: _Lookers, console: Console) -> None:
     """Have every part answered that is not there yet."""
+    from service.folders import cluster  # Ray: two seconds
+
     missing = (part for part in run.parts_of(out, whole) if part.number not in tally.numbers)
     report = _Report(console, whole, tally)
     with (
-        cluster.joined(lookers.address, lookers.options.processes or usable_cores()) as there,
+        cluster.joined(
+            lookers.address or cluster.LOCAL, lookers.options.processes or usable_cores()
+        ) as there,
         console.steps(whole.images, "images", tally.before) as steps,
     ):
         count = min(lookers.count(there), whole.parts - len(tally.numbers))
