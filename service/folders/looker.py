@@ -19,6 +19,9 @@ from service.pool import Pool
 from service.settings import Settings
 from service.shelf import Shelf
 
+PATIENCE_S = 60.0
+"""For the images handed out at once: nobody waits for one, and cores may be busy."""
+
 
 class Looker:
     """A process with a warm predictor.
@@ -84,7 +87,10 @@ class Looker:
                 f"The model {self._run.model} was replaced since this run began. Put it back and "
                 "give the same command again, or name another folder with --out."
             )
-        settings = self._settings.model_copy(update={"predictors": 1})
+        patient_s = max(PATIENCE_S, self._settings.predictor_timeout_s)
+        settings = self._settings.model_copy(
+            update={"predictors": 1, "predictor_timeout_s": patient_s}
+        )
         return hiring.for_files(models, settings, shelf)
 
     def _see_what_is_here(self) -> None:
