@@ -16,11 +16,15 @@ from service.folders import parts
 from service.folders.bundles import digest
 from service.folders.run import LIST, Part, Run, paths_of
 from service.pool import Pool
+from service.protocol import ImageResult
 from service.settings import Settings
 from service.shelf import Shelf
 
 PATIENCE_S = 60.0
 """For the images handed out at once: nobody waits for one, and cores may be busy."""
+
+STARTS = 3
+"""Of a predictor that does not become warm, as on a machine with too much to do."""
 
 
 class Looker:
@@ -51,13 +55,14 @@ class Looker:
         Raises:
             HyojoError: it cannot be done here; the sentence says why.
         """
-        if self._pool is None:
-            self._see_what_is_here()
-            self._pool = self._opened()
-        paths = paths_of(self._out, part)
-        files = [Path(os.fsdecode(path)) for path in paths]
-        results = classify_files(self._pool, files, self._question, self._batch_size)
-        told = [(path, result) for path, (_, result) in zip(paths, results, strict=True)]
+        for left in reversed(range(STARTS)):
+            try:
+                told = self._told(part)
+                break
+            except BundleError:  # it was fit when the run began
+                self.close()
+                if not left:
+                    raise
         try:
             return parts.write(self._out, self._run, part.number, told)
         except OSError as error:
@@ -70,7 +75,18 @@ class Looker:
         """End the predictor and remove what it needed."""
         if self._pool is not None:
             self._pool.close()
+            self._pool = None
         self._kept.close()
+
+    def _told(self, part: Part) -> list[tuple[bytes, ImageResult]]:
+        """What each image of a part shows."""
+        if self._pool is None:
+            self._see_what_is_here()
+            self._pool = self._opened()
+        paths = paths_of(self._out, part)
+        files = [Path(os.fsdecode(path)) for path in paths]
+        results = classify_files(self._pool, files, self._question, self._batch_size)
+        return [(path, result) for path, (_, result) in zip(paths, results, strict=True)]
 
     def _opened(self) -> Pool:
         """A pool of one predictor, with the very model that the run was begun with."""
