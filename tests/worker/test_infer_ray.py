@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from bench.harness import tree
-from tests.amount import amount, soak_only
+from tests.amount import amount
 from tests.conftest import PROJECT
 from tests.pictures import saved
 
@@ -185,7 +185,6 @@ def _see_that_what_is_done_is_not_begun_again(album: Path, out: Path) -> None:
     for more, word in (
         (["--model", "smile"], "the model was emotion and is now smile"),
         (["--part-size", 7], "--part-size was 20 and is now 7"),
-        ([album / "0"], "lies inside"),
     ):
         done = subprocess.run(
             _command(*same, *more), env=_environment(), capture_output=True, text=True, timeout=60
@@ -223,44 +222,3 @@ def test_wrong_use_is_a_sentence(tmp_path: Path, arguments: list[str], sentence:
 def test_the_readme_shows_the_command() -> None:
     (line,) = (line for line in README.splitlines() if line.startswith("python infer.py --ray"))
     assert shlex.split(line)[2:] == ["--ray", "millions/", "--out", "results/"]
-
-
-@soak_only
-def test_on_a_cluster_a_node_that_is_lost_costs_no_image(album: Path, tmp_path: Path) -> None:
-    """Two nodes of a cluster, one of them killed on the way."""
-    out = tmp_path / "results"
-    (tmp_path / "token").write_text("a token for this test, longer than it needs to be")
-    cluster = """
-import json, os, sys, time
-from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1))
-second = cluster.add_node(num_cpus=1)
-print(cluster.address, flush=True)
-sys.stdin.readline()
-cluster.remove_node(second, allow_graceful=False)
-print("lost", flush=True)
-sys.stdin.readline()
-cluster.shutdown()
-"""
-    env = {**_environment(), "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
-    env |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_agent_register_timeout_ms": "120000"}
-    ray = subprocess.Popen(
-        [sys.executable, "-c", cluster], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
-    assert ray.stdin is not None and ray.stdout is not None
-    try:
-        address = next(line for line in ray.stdout if re.match(r"[\d.]+:\d+$", line)).strip()
-        command = _command("--ray", album, "--out", out, "--part-size", PART)
-        run = subprocess.Popen(
-            [*command, "--ray-address", address], env=env, stderr=subprocess.PIPE, text=True
-        )
-        _wait_for(out, 4, run)
-        ray.stdin.write("\n")
-        ray.stdin.flush()
-        told = run.communicate(timeout=900)[1]
-        assert run.returncode == 1, told
-    finally:
-        ray.communicate("\n", timeout=120)
-    paths = sorted(row["path"] for row in _rows(out))
-    assert paths == sorted(str(file) for file in album.rglob("*.jpg"))
