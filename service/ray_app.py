@@ -72,14 +72,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def _here(options: argparse.Namespace, settings: Settings) -> int:
     """A cluster of this machine alone, until a signal comes; SIGHUP reads the models again."""
+    if options.status or options.remove:
+        raise RayAppError("--status and --remove are about a cluster: name it with --address.")
+    # Nobody else on this machine is to command it. Ray looks for these when it is imported.
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     import ray
     from ray import serve
 
-    if options.status or options.remove:
-        raise RayAppError("--status and --remove are about a cluster: name it with --address.")
     ended, renew = threading.Event(), threading.Event()
-    os.environ["RAY_AUTH_MODE"] = "token"  # nobody else on this machine is to command it
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     ray.init(
         address="local",
         # One to spare, so that an update need not wait.

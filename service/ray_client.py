@@ -73,7 +73,7 @@ class ReplicaClient(Client):
             told = self._workers.broadcast("status").results(
                 timeout_s=self._patience.status_s, return_exceptions=True
             )
-        except (RayError, TimeoutError, RuntimeError):
+        except (*_LOST, TimeoutError, RuntimeError):
             return []
         frames = [frame for frame in told if isinstance(frame, bytes)]
         replies = [protocol.decode_reply(frame) for frame in frames]
