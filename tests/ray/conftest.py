@@ -94,6 +94,9 @@ def nodes(*cores: int) -> Iterator[Cluster]:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def form(*images: bytes) -> tuple[bytes, dict[str, str]]:
 
 def questions(face: bytes, landscape: bytes) -> list[tuple[str, bytes | None, dict[str, str]]]:
     """Addresses with bodies and headers: what goes well, and what does not."""
-    pictures = different_pictures(face, amount(3, 40))
+    pictures = different_pictures(face, amount(3, 12))
     v2 = json.dumps(
         {"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": ["bm9uZQ=="]}]}
     ).encode()
