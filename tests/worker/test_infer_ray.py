@@ -200,7 +200,7 @@ def _see_that_what_is_done_is_not_begun_again(album: Path, out: Path) -> None:
         (["--ray", "web"], "--ray needs both"),
         (["--part-size", "5", "web"], "--ray-address and --part-size are for --ray"),
         (["--ray", "web", "--out", "OUT", "--explain", "X"], "explains nothing"),
-        (["--ray", "nowhere", "--out", "OUT"], "There is no file or folder nowhere"),
+        (["--ray", "nowhere", "--out", "OUT"], f"There is no file or folder {PROJECT}/nowhere"),
         (["--ray", "docs/DESIGN.md", "--out", "."], "holds other files"),
         (["--ray", "service", "--out", "OUT"], "no image files in"),
     ],
