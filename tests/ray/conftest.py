@@ -37,7 +37,7 @@ class Cluster:
         return f"http://127.0.0.1:{self.settings['HYOJO_PORT']}"
 
     def tell(self, command: str) -> None:
-        """`kill 1` or `add 1`: see `tests.ray.nodes`."""
+        """`kill worker` or `add 1`: see `tests.ray.nodes`."""
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()

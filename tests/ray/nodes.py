@@ -2,22 +2,45 @@
 
     $ python -m tests.ray.nodes 0 1 1       # three nodes with so many cores
 
-Prints its address, then does what lines on standard input say: `kill 1` ends a node as a machine
-loses power, `add 1` brings another of one core. It ends with its input.
+Prints its address, then does what lines on standard input say: `kill worker` ends a node that has a
+worker, as a machine loses power; `add 1` brings another of one core. It ends with its input.
 """
 
 import os
 import signal
 import sys
 import tempfile
+from typing import Any
+
+import psutil
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_raylet_start_wait_time_s"] = "120"  # a busy machine takes its time
 
 
+def _processes(node: Any) -> list[psutil.Process]:
+    """A node's raylet and all below it; none of a node that has been ended."""
+    try:
+        raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+        return [raylet, *raylet.children(recursive=True)]
+    except (psutil.NoSuchProcess, KeyError, IndexError):
+        return []
+
+
+def _has(deployment: str, processes: list[psutil.Process]) -> bool:
+    """Whether one of these is a replica of a deployment."""
+    return any(f"ServeReplica:hyojo:{deployment}" in _title(process) for process in processes)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended meanwhile
+        return ""
+
+
 def main(cores: list[int]) -> int:
     """Run it."""
-    import psutil
     from ray.cluster_utils import Cluster
 
     store = {"object_store_memory": 100 * 1024 * 1024, "include_dashboard": False}
@@ -26,12 +49,11 @@ def main(cores: list[int]) -> int:
     nodes = [cluster.add_node(num_cpus=count, **store) for count in cores]
     print(cluster.address, flush=True)
     for line in sys.stdin:
-        word, number = line.split()
+        word, what = line.split()
         if word == "add":
-            nodes.append(cluster.add_node(num_cpus=int(number), **store))
+            nodes.append(cluster.add_node(num_cpus=int(what), **store))
         else:
-            raylet = nodes[int(number)].all_processes["raylet"][0].process.pid
-            everyone = [psutil.Process(raylet), *psutil.Process(raylet).children(recursive=True)]
+            everyone = next(found for node in nodes if _has(what, found := _processes(node)))
             for process in everyone:
                 process.send_signal(signal.SIGSTOP)
             for process in everyone:
