@@ -7,6 +7,7 @@ served, and in half the input is a picture.
 
 import base64
 import json
+import re
 from typing import Any
 
 import jsonschema
@@ -129,9 +130,14 @@ def test_every_answer_is_the_protocol_s(
         if answer.status_code != 200:
             assert set(answer.json()) == {"error"}
 
+    if mode == GOOD:  # one that is answered in any case
+        right = {name: names[name] for name in re.findall(r"{(\w+)}", path)}
+        body = {"body": {"inputs": [image]}, "media_type": "application/json"}
+        case = operation.Case(path_parameters=right, **(body if method == "POST" else {}))
+        answer = case.call_and_validate(timeout=30, excluded_checks=excluded)
+        assert answer.status_code == 200, answer.text
     check()
     print(f"{whose}: {method} {path}: {statuses}")
-    assert mode == BAD or statuses.get(200), "some are answered"
 
 
 def test_good_answers_are_of_the_described_shape(api: Api, served: Any) -> None:
