@@ -113,6 +113,7 @@ class Pool:
     problem: str = ""
     private_mb: float = 0.0  # of the process that was warm last, as it said
     _slots: list[_Slot] = field(default_factory=list)
+    _unsent: list[Lost] = field(default_factory=list)  # jobs that no process could be given
     _generation: int = 0
 
     def __post_init__(self) -> None:
@@ -158,14 +159,22 @@ class Pool:
         return [slot.process.pid for slot in self._slots if slot.process is not None]
 
     def submit(self, job: Job, images: Sequence[bytes | memoryview]) -> bool:
-        """Hand a job to an idle process; False when none could take it."""
+        """Hand a job to an idle process; False when none could take it.
+
+        What cannot be handed over at all is told as lost by the next `tick`.
+        """
         for slot in self._slots:
             if slot.state != "idle" or slot.wire is None:
                 continue
             try:
                 slot.wire.send([protocol.encode(job), *images], wait=False)
-            except OSError:  # it is gone and `tick` has not seen it yet
+            except (ConnectionError, BlockingIOError):  # it is gone; `tick` has not seen it yet
                 continue
+            except OSError as error:  # no memory or no open file is to be had for it
+                why = f"No predictor could be given this image: {error.strerror or error}."
+                _log.error("image not handed over", why=str(error))
+                self._unsent.append(Lost(job.id, f"{why} Try again soon, or send a smaller one."))
+                return True
             slot.state, slot.job, slot.since = "busy", job.id, time.monotonic()
             return True
         return False
@@ -196,7 +205,8 @@ class Pool:
     def tick(self) -> list[Event]:
         """Start what is to be started; find the dead and the hung. Call it ten times a second."""
         now = time.monotonic()
-        events: list[Event] = []
+        events: list[Event] = [*self._unsent]
+        self._unsent.clear()
         self._take_over(self.nursery.born(self._prefix))
         for slot in self._slots:
             if slot.state == "waiting":

@@ -1,6 +1,7 @@
 """What the worker does when its processes die, hang, or have too much to do."""
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -32,6 +33,19 @@ def test_a_killed_predictor_costs_its_image_alone_and_is_replaced(
     assert _is_good(worker, face_jpeg)
     assert worker.predictors != [pid]
     assert worker.client.status().counters["predictors_replaced"] == 1
+
+
+def test_an_image_that_cannot_be_handed_over_costs_itself_alone(
+    launch: Launcher, face_jpeg: bytes
+) -> None:
+    """No memory without a name is to be had for it; a limit on files stands for what is used up."""
+    worker = warm(launch)
+    before, most = worker.predictors, 100_000
+    resource.prlimit(worker.running.process.pid, resource.RLIMIT_FSIZE, (most, most))
+    reply = worker.client.classify(face_jpeg + bytes(2 * most))
+    assert isinstance(reply, ClassifyReply) and (error := reply.results[0].error)
+    assert error.code == "worker_lost" and "Try again" in error.detail
+    assert _is_good(worker, face_jpeg) and worker.predictors == before
 
 
 def test_a_hung_predictor_is_replaced_after_its_time(launch: Launcher, face_jpeg: bytes) -> None:
