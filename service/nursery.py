@@ -2,8 +2,8 @@
 
 Loading Paddle, OpenCV and NumPy takes a second of processor time; a predictor that is forked off
 after that is warm in a third of one, and shares their memory with the others. The nursery itself
-never opens a bundle, a network or a socket: nothing that a fork would break. What it forks is
-handed to the worker as its own child (a subreaper; prctl(2)), so that the worker sees it end.
+never opens a bundle or a network and starts no thread: nothing that a fork would break. What it
+forks is handed to the worker as its own child (a subreaper; prctl(2)), which sees it end.
 """
 
 import argparse

@@ -76,7 +76,7 @@ def _here(options: argparse.Namespace, settings: Settings) -> int:
         raise RayAppError("--status and --remove are about a cluster: name it with --address.")
     # Nobody else on this machine is to command it. Ray looks for these when it is imported.
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's way to stay on 127.0.0.1
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on 127.0.0.1, all but one port
     import ray
     from ray import serve
 
