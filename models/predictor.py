@@ -5,6 +5,7 @@ process.
 processes, one `Predictor` each.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -130,6 +131,26 @@ class Predictor:
             faces: as for `classify`.
         """
         return self._told(self._looker.look_through(frames, faces), explain=False)
+
+    def company_saves(self) -> float:
+        """Share of a lone crop's time in the network that it is spared in company of another.
+
+        Processor time, measured here and now, the best of six calls each; 0 where it sees one at
+        a time.
+        """
+        if len(self._sizes) < 2:
+            return 0.0
+        size = self.bundle.manifest.input.size
+        crops = [np.full((size, size, 3), 127, np.uint8)] * 2
+        alone, together = math.inf, math.inf
+        for _ in range(6):
+            began = time.process_time()
+            self._answers(crops[:1], explain=False)
+            between = time.process_time()
+            self._answers(crops, explain=False)
+            alone = min(alone, between - began)
+            together = min(together, time.process_time() - between)
+        return 1 - together / (2 * alone)
 
     def _told(
         self, looks: Sequence[Look | ImageError], explain: bool

@@ -60,19 +60,21 @@ class Waiting:
         index: of its result there.
         model: that is to look at it.
         image: the file.
+        alone: a predictor died on it and others together: it is handed out by itself.
     """
 
     ticket: int
     index: int
     model: str
     image: bytes
+    alone: bool = False
 
 
 @dataclass(frozen=True)
 class Out:
-    """An image that a predictor of a crew has; `handed_out` by `time.monotonic`."""
+    """Images that a predictor of a crew has; `handed_out` by `time.monotonic`."""
 
-    waiting: Waiting
+    waiting: tuple[Waiting, ...]
     crew: "Crew"
     handed_out: float
 

@@ -74,6 +74,7 @@ class _Slot:
     wire: Wire | None = None  # until one of both ends closes it
     name: str = ""
     job: str | None = None
+    images: int = 0  # of the job
     since: float = 0.0  # when the state began, or when a waiting slot may start
     failures: int = 0  # starts that led nowhere, one after another
     watch: Stillness | None = None
@@ -112,6 +113,7 @@ class Pool:
     unreadable: int = 0
     problem: str = ""
     private_mb: float = 0.0  # of the process that was warm last, as it said
+    company_saves: dict[str, float] = field(default_factory=dict)  # the most that any said; `Hello`
     _slots: list[_Slot] = field(default_factory=list)
     _unsent: list[Lost] = field(default_factory=list)  # jobs that no process could be given
     _generation: int = 0
@@ -176,6 +178,7 @@ class Pool:
                 self._unsent.append(Lost(job.id, f"{why} Try again soon, or send a smaller one."))
                 return True
             slot.state, slot.job, slot.since = "busy", job.id, time.monotonic()
+            slot.images = len(images)
             return True
         return False
 
@@ -263,11 +266,14 @@ class Pool:
         if isinstance(message, Hello):
             slot.state, slot.since, self.problem = "idle", time.monotonic(), ""
             self.private_mb = message.private_mb
-            _log.debug("predictor warm", predictor=slot.name, seconds=round(message.seconds, 2))
+            for name, share in message.company_saves.items():  # too little where others work
+                self.company_saves[name] = max(share, self.company_saves.get(name, 0.0))
+            took, saves = round(message.seconds, 2), self.company_saves
+            _log.debug("predictor warm", predictor=slot.name, seconds=took, company_saves=saves)
         elif isinstance(message, Failed):
             self.problem = self._told(message.detail)
             _log.error("predictor cannot start", predictor=slot.name, why=self.problem)
-        elif isinstance(message, JobDone) and message.id == slot.job and message.whole:
+        elif isinstance(message, JobDone) and message.answers(slot.job, slot.images):
             slot.state, slot.job, slot.failures = "idle", None, 0
             return [message]
         return []

@@ -75,7 +75,12 @@ def main(wire: Wire, argv: list[str]) -> int:
         wire.send([protocol.encode(protocol.Failed(id=options.name, detail=detail))])
         return 1
     own_mb = private_mb(os.getpid()) if options.beside else 0.0
-    hello = protocol.Hello(id=options.name, seconds=time.monotonic() - began, private_mb=own_mb)
+    hello = protocol.Hello(
+        id=options.name,
+        seconds=time.monotonic() - began,
+        private_mb=own_mb,
+        company_saves={name: one.company_saves() for name, one in predictors.items()},
+    )
     wire.send([protocol.encode(hello)])
     _serve(wire, predictors)
     return 0

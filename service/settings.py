@@ -114,6 +114,12 @@ class Settings(BaseSettings):
         le=100_000,
         description="Images that may wait for a predictor; more are refused with `overloaded`.",
     )
+    max_batch_size: int = Field(
+        4,
+        ge=1,
+        le=8,
+        description="Images that a predictor may look at together, at most, where several wait.",
+    )
     deadline_s: float = Field(
         10, gt=0, le=600, description="Seconds a request may take before `deadline_exceeded`."
     )

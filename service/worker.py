@@ -7,6 +7,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 import zmq
@@ -17,6 +18,7 @@ from service.crew import Crew
 from service.crews import Crews
 from service.endpoint import Endpoint
 from service.errors import ApiError
+from service.grouping import Grouping
 from service.pending import Out, Pending, Waiting, with_waits
 from service.pool import Lost
 from service.protocol import (
@@ -38,6 +40,7 @@ TICK_MS = 100
 COUNTED = {
     "requests": "accepted",
     "images": "in them",
+    "batches": "handed to a predictor, of one image or of several that waited",
     "images_lost": "held by a predictor process that was lost",
     "quarantined": "images not looked at, because predictors had died on them",
     "overloaded": "requests refused because the queue was full",
@@ -68,6 +71,7 @@ class Worker:
         self._pending: dict[int, Pending] = {}
         self._jobs: dict[str, Out] = {}
         self._quarantine = Quarantine(settings.quarantine_s)
+        self._grouping = Grouping(settings.max_batch_size, self._pending, self._quarantine)
         self._tickets = itertools.count()
         self._counters: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
         self._stopping_at: float | None = None
@@ -196,19 +200,22 @@ class Worker:
             if self._refused(waiting):  # it came before the loss that it is refused for
                 crew.queue.popleft()
                 continue
+            group = self._grouping.front(crew)
             job_id = f"{waiting.ticket}.{waiting.index}"
-            request = pending.request
             job = Job(
                 id=job_id,
                 model=waiting.model,
-                faces=request.faces,
+                faces=pending.request.faces,
                 top=pending.top,
-                explain=request.explain,
+                explain=pending.request.explain,
             )
-            if not crew.pool.submit(job, [waiting.image]):
+            now = time.monotonic()  # before it is handed out: the predictor may begin at once
+            if not crew.pool.submit(job, [one.image for one in group]):
                 return
-            crew.queue.popleft()
-            self._jobs[job_id] = Out(waiting, crew, time.monotonic())
+            for _ in group:
+                crew.queue.popleft()
+            self._jobs[job_id] = Out(group, crew, now)
+            self._counters["batches"] += 1
 
     def _refused(self, waiting: Waiting) -> bool:
         """Whether an image is one that predictors died on; it then has its answer."""
@@ -222,17 +229,26 @@ class Worker:
     def _take(self, events: Sequence[protocol.JobDone | Lost]) -> None:
         for event in events:
             out = self._jobs.pop(event.id)
-            if isinstance(event, Lost):
-                self._counters["images_lost"] += 1
-                if self._quarantine.lost(out.waiting.image, event.crashed):
-                    _log.warning("image quarantined", bytes=len(out.waiting.image))
-                result = ImageResult(error=ImageProblem("worker_lost", event.detail))
-                timings = Timings()
+            if isinstance(event, protocol.JobDone):
+                each_ms = event.timings_ms[0].total / len(out.waiting)
+                out.crew.image_ms += 0.05 * (each_ms - out.crew.image_ms)
+                told = zip(out.waiting, event.results, event.timings_ms, strict=True)
+                for one, result, timings in told:
+                    self._quarantine.answered(one.image)
+                    self._settle(one, result, timings, out.handed_out)
+            elif len(out.waiting) > 1 and out.crew in self._crews:
+                # Which of them it was, if one, shows when each is alone.
+                out.crew.queue.extendleft(replace(one, alone=True) for one in out.waiting[::-1])
             else:
-                result, timings = event.results[0], event.timings_ms[0]
-                out.crew.image_ms += 0.05 * (timings.total - out.crew.image_ms)
-                self._quarantine.answered(out.waiting.image)
-            self._settle(out.waiting, result, timings, out.handed_out)
+                for one in out.waiting:
+                    self._lose(one, event, out.handed_out)
+
+    def _lose(self, waiting: Waiting, event: Lost, handed_out: float) -> None:
+        self._counters["images_lost"] += 1
+        if self._quarantine.lost(waiting.image, event.crashed):
+            _log.warning("image quarantined", bytes=len(waiting.image))
+        problem = ImageProblem("worker_lost", event.detail)
+        self._settle(waiting, ImageResult(error=problem), Timings(), handed_out)
 
     def _settle(
         self, waiting: Waiting, result: ImageResult, timings: Timings, handed_out: float

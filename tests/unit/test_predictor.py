@@ -86,3 +86,10 @@ def test_a_mirrored_face_is_found_mirrored(predictor: Predictor, face_jpeg: byte
     (face,) = _one(predictor, picture).faces
     (mirrored,) = _one(predictor, np.ascontiguousarray(picture[:, ::-1])).faces
     assert abs((512 - mirrored.box[0] - mirrored.box[2]) - face.box[0]) < 12
+
+
+def test_what_company_saves_is_measured_and_is_nothing_where_there_is_none(
+    predictor: Predictor,
+) -> None:
+    assert -0.5 < predictor.company_saves() < 0.5
+    assert Predictor(predictor.bundle, largest_batch=1).company_saves() == 0

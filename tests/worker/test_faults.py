@@ -105,7 +105,7 @@ def test_the_deadline_of_a_request_is_kept_and_a_late_result_goes_to_nobody(
 def test_what_does_not_fit_in_the_queue_is_refused_at_once(
     launch: Launcher, face_jpeg: bytes
 ) -> None:
-    worker = warm(launch, queue_size=4)
+    worker = warm(launch, queue_size=4, max_batch_size=1)
     pid = worker.freeze()
     for number in range(6):  # one with the predictor, four in the queue, one too many
         worker.client.send(ClassifyRequest(id=str(number)), face_jpeg)
@@ -158,7 +158,7 @@ def test_a_worker_takes_over_the_socket_file_of_one_that_was_killed(
 
 
 def test_two_predictors_work_side_by_side(launch: Launcher, face_jpeg: bytes) -> None:
-    worker = warm(launch, predictors=2)
+    worker = warm(launch, predictors=2, predictor_stuck_s=60)
     frozen = worker.predictors[0]
     os.kill(frozen, signal.SIGSTOP)
     worker.client.send(ClassifyRequest(id="a"), face_jpeg)

@@ -1,0 +1,54 @@
+"""Which waiting images a predictor looks at together (HYOJO_MAX_BATCH_SIZE).
+
+Nothing waits for company: only what waits already, because every predictor is busy, goes together,
+and only where it pays on this machine.
+"""
+
+import itertools
+from collections.abc import Mapping
+
+from service.crew import Crew
+from service.pending import Pending, Waiting
+from service.quarantine import Quarantine
+
+WORTH_IT = 0.05
+"""Share of its time in the network that company must save an image; those that go together are
+answered together, the first as late as the last."""
+
+
+class Grouping:
+    """Chooses them.
+
+    Args:
+        most: images at once.
+        pending: the requests that are being answered, by ticket.
+        quarantine: what it names is no part of any group.
+    """
+
+    def __init__(self, most: int, pending: Mapping[int, Pending], quarantine: Quarantine) -> None:
+        self._most = most
+        self._pending = pending
+        self._quarantine = quarantine
+
+    def front(self, crew: Crew) -> tuple[Waiting, ...]:
+        """A crew's first image that waits, and those right behind it of which the same is asked.
+
+        As many as leave the other idle predictors theirs, and a power of two: the network sees no
+        other batches (`models.predictor`). The queue is left as it is.
+        """
+        queue = crew.queue
+        most = min(self._most, crew.pool.largest_batch, -(-len(queue) // crew.pool.idle))
+        if most == 1 or crew.pool.company_saves.get(queue[0].model, 0.0) < WORTH_IT:
+            return (queue[0],)
+        asked = self._asked(queue[0])
+        alike = itertools.takewhile(lambda one: self._asked(one) == asked, queue)
+        group = tuple(itertools.islice(alike, most))
+        return group[: 1 << (len(group).bit_length() - 1)]
+
+    def _asked(self, waiting: Waiting) -> tuple[object, ...]:
+        """What is asked of an image; unlike any other's where it is to be looked at alone."""
+        pending = self._pending.get(waiting.ticket)
+        if pending is None or waiting.alone or self._quarantine.refusal(waiting.image):
+            return (waiting.ticket, waiting.index)
+        request = pending.request
+        return (waiting.model, request.faces, pending.top, request.explain)

@@ -1,0 +1,50 @@
+"""HYOJO_MAX_BATCH_SIZE: images that wait are looked at together, and each gets its own answer."""
+
+import os
+import signal
+
+import pytest
+import requests
+
+from tests.chaos.load import Load, different_pictures, known_answers
+from tests.conftest import Running, children, predictors, ready_service
+from tests.worker.conftest import wait_until
+
+
+def counted(service: Running, name: str) -> float:
+    """A counter of the worker's."""
+    text = requests.get(f"{service.url}/metrics", timeout=30).text
+    line = f'hyojo_worker_events_total{{event="{name}"}} '
+    return float(text.split(line)[1].split()[0])
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_each_gets_the_answer_that_it_gets_alone(face_jpeg: bytes, most: int) -> None:
+    pictures = different_pictures(face_jpeg)
+    with ready_service(predictors=1, max_batch_size=most) as service:
+        known = known_answers(service.url, pictures)
+        alone = counted(service, "batches")
+        assert alone == counted(service, "images"), "a lone image waits for no company"
+        with Load(service.url, pictures, clients=8) as load:
+            wait_until(lambda: len(load.answers) >= 80, "answers", 60)
+        images = counted(service, "images") - alone
+        batches = counted(service, "batches") - alone
+    assert load.kinds.keys() == {"200"}
+    for answer in load.answers:
+        assert answer.body["results"] == known[answer.picture]
+    assert images == batches if most == 1 else images > 2 * batches
+
+
+def test_a_lost_predictor_costs_none_of_those_it_held_together(face_jpeg: bytes) -> None:
+    pictures = different_pictures(face_jpeg)
+    with ready_service(predictors=1) as service:
+        (worker,) = (pid for pid in children(service.process.pid) if predictors(pid))
+        with Load(service.url, pictures, clients=16) as load:
+            wait_until(lambda: len(load.answers) >= 40, "answers", 60)
+            (predictor,) = predictors(worker)
+            os.kill(predictor, signal.SIGKILL)  # while four are in it, as ever under this load
+            seen = len(load.answers)
+            wait_until(lambda: len(load.answers) >= seen + 40, "answers afterwards", 60)
+        replaced = counted(service, "predictors_replaced")
+    assert replaced == 1
+    assert load.kinds.keys() == {"200"}, load.kinds
