@@ -158,7 +158,7 @@ def test_a_worker_takes_over_the_socket_file_of_one_that_was_killed(
 
 
 def test_two_predictors_work_side_by_side(launch: Launcher, face_jpeg: bytes) -> None:
-    worker = warm(launch, predictors=2, predictor_stuck_s=60)
+    worker = warm(launch, predictors=2, max_batch_size=1)
     frozen = worker.predictors[0]
     os.kill(frozen, signal.SIGSTOP)
     worker.client.send(ClassifyRequest(id="a"), face_jpeg)
