@@ -47,7 +47,7 @@ from models.faces import FaceSpec
 from models.framework import Interrupted, follow, interrupt_on_signals  # Paddle settles here
 from models.joining import Crowd
 from models.options import arguments
-from models.recipes import faces_wanted, recipe
+from models.recipes import faces_wanted, for_known_people, recipe
 from models.runs import Run
 from models.training import Trainer
 from models.wishes import Wishes
@@ -137,6 +137,7 @@ def train(
     shipping.check_place(name, out)
     wishes = _wishes(options)
     faces = faces_wanted(dataset, wishes)
+    wishes = for_known_people(wishes, options.protocol, dataset) if faces else wishes
     balanced = balance.wanted(dataset, options.balance)
     chosen, cut = recipe(wishes, faces, dataset.labels, len(dataset.samples), balanced)
     quick = chosen.frozen and not faces

@@ -91,7 +91,7 @@ def trainable(dataset: Dataset) -> np.ndarray:
 
 
 def inner_folds(
-    dataset: Dataset, train: np.ndarray, count: int, key: str
+    dataset: Dataset, train: np.ndarray, count: int, key: str, familiar: bool = False
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Split a training part again, for choosing epochs and settings.
 
@@ -103,6 +103,7 @@ def inner_folds(
         train: indices of the training part; nothing outside it is returned.
         count: how many splits at most; with 1, a single small validation part.
         key: names the draw.
+        familiar: at random even where subjects are known: they stand on both sides.
 
     Returns:
         (training, validation) pairs of indices into the dataset.
@@ -111,7 +112,7 @@ def inner_folds(
     if named.any() and not named.all():
         return [_without_twins(dataset, train[~named], train[named])]
     draw = np.random.default_rng(zlib.crc32(key.encode()))
-    groups = _groups(dataset, train, draw)
+    groups = _groups(dataset, train, draw, familiar)
     number = int(groups.max()) + 1
     if count == 1:
         share = _LARGE_SHARE if len(train) >= _LARGE else _VALIDATION_SHARE
@@ -245,11 +246,13 @@ def _without_twins(
     return train, validation[alone] if alone.any() else validation
 
 
-def _groups(dataset: Dataset, indices: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+def _groups(
+    dataset: Dataset, indices: np.ndarray, draw: np.random.Generator, familiar: bool = False
+) -> np.ndarray:
     """A group number for each index: its subject, or one of 20 even random groups."""
     subjects = [dataset.samples[i].subject for i in indices]
     known = sorted({subject for subject in subjects if subject is not None})
-    if len(known) > 1 and None not in subjects:
+    if len(known) > 1 and None not in subjects and not familiar:
         return np.array([known.index(subject) for subject in subjects if subject is not None])
     groups = np.zeros(len(indices), int)
     start = 0

@@ -17,7 +17,7 @@ class Recipe:
     Attributes:
         init: bundle to start from, or None for fresh weights.
         trainable: how many last stages of the trunk are trained; 0 none, None all of it.
-        head: `lda` (closed formula, frozen trunk only) or `softmax` (gradient).
+        head: `lda` or `ridge` (closed formulas, frozen trunk only) or `softmax` (gradient).
         copies: jittered copies of each crop that a frozen trunk sees.
         prior: what an `lda` head keeps of the head it starts from, or None.
         share: of each batch that is the set's own where another set keeps it company.
@@ -43,6 +43,11 @@ class Recipe:
     distil: int = 0
     augment: Augmentation = WHOLE
     balanced: bool = False
+
+    @property
+    def familiar(self) -> bool:
+        """It is for people who are in the training part, and chooses by them."""
+        return self.head == "ridge"
 
     @property
     def frozen(self) -> bool:

@@ -76,9 +76,12 @@ def _network(group: Group, usual: Wishes) -> None:
     )
     group.add(
         "--head",
-        choices=("lda", "softmax"),
-        help="lda: closed formula on frozen features, needs no epochs; softmax: by "
-        "gradient (default: lda with --freeze all, but for a published network; else softmax)",
+        choices=("lda", "ridge", "softmax"),
+        help="lda: closed formula on frozen features, needs no epochs; ridge: likewise, on every "
+        "place of the map by itself, for people who are in the set (choices are made on random "
+        "parts, not on strangers); softmax: by gradient (default: lda with --freeze all, but for "
+        "a published network; ridge with --protocol kfold where the set tells its people apart; "
+        "else softmax)",
     )
     group.add(
         "--faces",

@@ -9,7 +9,7 @@ from models.descent import Schedule
 from models.errors import UsageError
 from models.faces import FaceSpec
 from models.gabor import GRID
-from models.heads import Prior, Statistics
+from models.heads import MOST_ROWS, Prior, Statistics
 from models.networks import NetworkSpec
 from models.recipe import Recipe
 from models.wishes import Wishes, check_numbers
@@ -84,6 +84,8 @@ def recipe(
     init = _init(wishes, faces)
     spec = _network(wishes, init, faces, images)
     taken = _input(wishes, spec, init)
+    if wishes.head == "ridge":
+        spec = _place_by_place(spec, taken)
     tuned = _tuned(wishes, init, labels, images)
     wishes = replace(wishes, freeze=str(tuned.stages)) if tuned else wishes
     trainable = _trainable(wishes, init, spec)
@@ -91,9 +93,9 @@ def recipe(
     closed = trainable == 0 and not start.published(init)
     head = wishes.head or ("lda" if closed else "softmax")
     cut = _cut(wishes, init) if faces else FaceSpec(wanted=False)
-    if head == "lda" and trainable != 0:
-        raise UsageError("--head lda needs a frozen trunk: add --freeze all, or leave it away.")
-    if wishes.distil and (head == "lda" or wishes.distil == 1):
+    if head != "softmax" and trainable != 0:
+        raise UsageError(f"--head {head} needs a frozen trunk: add --freeze all, or leave it away.")
+    if wishes.distil and (head != "softmax" or wishes.distil == 1):
         raise UsageError(
             "--distil teaches a network that is trained by gradient, by 2 others or more. Give "
             "--distil 2, and --head softmax or --freeze N where only a head would be fitted."
@@ -114,6 +116,12 @@ def recipe(
     refit = refit_pays(images, trainable == 0)
     change = augment.parsed(wishes.augment, augment.usual(faces, trainable == 0))
     copies = _copies(wishes, images, tuned) if change else 0
+    if head == "ridge" and images * (1 + copies) > MOST_ROWS:
+        raise UsageError(
+            f"--head ridge is solved for all images and their copies together: {images} and "
+            f"{copies} of each are more than {MOST_ROWS}. Give --copies "
+            f"{max(0, MOST_ROWS // images - 1)}, or --head lda."
+        )
     if wishes.company is not None and trainable == 0:
         raise UsageError(
             "--with shows stages that are trained another set, and all of them are frozen. Add "
@@ -123,6 +131,34 @@ def recipe(
         spec, taken, init, trainable, head, copies, refit, schedule, prior, wishes.share,
         wishes.fixed or (tuned is not None and tuned.settled), wishes.distil, change, balanced,
     ), cut  # fmt: skip
+
+
+def for_known_people(wishes: Wishes, protocol: str, dataset: Dataset) -> Wishes:
+    """What to wish for where the figure is to be about people who are in the training part.
+
+    That is `kfold` over a set that tells its people apart: faces of those who are known are then
+    compared place by place (`--head ridge`), unless something of the training was asked for.
+    """
+    untouched = all(
+        wish in (None, False, 0)
+        for wish in (
+            wishes.head, wishes.freeze, wishes.network, wishes.company, wishes.epochs, wishes.lr,
+            wishes.average, wishes.fixed, wishes.distil,
+        )
+    )  # fmt: skip
+    known = protocol == "kfold" and len(dataset.subjects) > 1
+    few = len(dataset.samples) < MANY_IMAGES
+    wanted = known and few and untouched and wishes.init == "auto"
+    return replace(wishes, head="ridge") if wanted else wishes
+
+
+def _place_by_place(spec: NetworkSpec, taken: InputSpec) -> NetworkSpec:
+    """Every place of the map for itself. What the last pair of the face network makes of it is
+    already about anybody's face, and says less about those one knows."""
+    if spec.name != "mobilenet_face":
+        return spec
+    places, pairs = taken.size // 16, min(10, spec.options["pairs"])
+    return replace(spec, options={**spec.options, "pairs": pairs}, pool=(places, places))
 
 
 def _tuned(

@@ -16,6 +16,7 @@ from models.experiment import Outcome
 
 _INK = "#1b2a33"
 _FIRST, _SECOND = "#0b6e75", "#c2571a"
+_TRIED = {"shrinkage": "shrinkage of the covariance", "ridge": "ridge"}
 
 
 def write(
@@ -87,12 +88,12 @@ def calibration_plot(truth: np.ndarray, probabilities: np.ndarray, title: str, p
 
 
 def curves_plot(history: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Loss and accuracy over epochs, or over the shrinkages that were tried."""
-    tried = bool(history) and "shrinkage" in history[0]
-    if tried:  # of the stretch that was chosen
+    """Loss and accuracy over epochs, or over the shrinkages or ridges that were tried."""
+    told = next((name for name in _TRIED if history and name in history[0]), "")
+    if told:  # of the stretch that was chosen
         stretch = next((row.get("stretch") for row in history if row.get("chosen")), None)
         history = [row for row in history if row.get("stretch") == stretch]
-    x = [row["shrinkage"] for row in history] if tried else list(range(1, len(history) + 1))
+    x = [row[told] for row in history] if told else list(range(1, len(history) + 1))
     drawn, (left, right) = figure(9.0, 3.8, 2)
     for axes, name in ((left, "loss"), (right, "accuracy")):
         for column, color, label in (
@@ -101,11 +102,11 @@ def curves_plot(history: Sequence[Mapping[str, float]], path: Path) -> None:
             values = [row[column] for row in history if column in row]
             if values:
                 axes.plot(x, values, "o-", color=color, label=label, markersize=4)
-        if tried:
+        if told:
             axes.set_xscale("log")
             axes.set_xticks(x, [f"{value:g}" for value in x])
             axes.minorticks_off()
-        axes.set_xlabel("shrinkage of the covariance" if tried else "epoch")
+        axes.set_xlabel(_TRIED.get(told, "epoch"))
         axes.set_title(name, loc="left", fontsize=11)
         if history:
             axes.legend(frameon=False)

@@ -27,6 +27,9 @@ _CHOICES = (
     "Epochs, shrinkage, the stretch of the copies' spread and temperature were chosen inside each "
     "fold's training part, on other subjects where subjects are known."
 )
+_FAMILIAR = (
+    "Ridge and temperature were chosen inside each fold's training part, on random parts of it."
+)
 _SETTLED = (
     "The length of training was settled beforehand, and nothing was chosen on the held-out images."
 )
@@ -241,11 +244,12 @@ def _measured(outcome: Outcome | None, recipe: Recipe) -> tuple[dict[str, Any], 
     if outcome is None:
         return {"name": "none"}, {}
     person = {"loso": False, "kfold": True}.get(outcome.protocol)
+    choices = _FAMILIAR if recipe.familiar else _CHOICES
     protocol = {
         "name": outcome.protocol,
         "folds": len(outcome.chosen),
         "same_person_on_both_sides": person,
-        "choices": _SETTLED if recipe.fixed else _CHOICES,
+        "choices": _SETTLED if recipe.fixed else choices,
         "chosen": outcome.chosen,
     }
     figures = {**outcome.metrics, "per_subject": outcome.subjects}

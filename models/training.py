@@ -26,6 +26,7 @@ from models.weights import seeded, set_state, start_from, state_of
 
 _INNER_FOLDS = 10  # one subject each where there are ten or fewer
 _WHOLE_FOLDS = 5  # of whole images, which have no subjects: half the time
+_RIDGE_FOLDS = 5  # at random, for people who stand on both sides
 _NEW_PACE = 5.0  # of weights that begin fresh among known ones
 _COMPANY_COPIES = 1
 _NOBODY = np.array([], int)
@@ -107,6 +108,8 @@ class Trainer:
         network = self.fresh(f"{key}/head")
         if self.recipe.head == "lda":
             return self._discriminate(network, train, key)
+        if self.recipe.head == "ridge":
+            return self._regress(network, train, key)
         return self._descend_on_features(network, train, key)
 
     def prepare(self) -> None:
@@ -193,16 +196,37 @@ class Trainer:
 
     def _inner(self, train: np.ndarray, key: str, count: int) -> list[tuple[Any, Any]]:
         name = f"{self.recipe.schedule.seed}/{key}/inner"
-        return inner_folds(self.pictures.dataset, train, count, name)
+        return inner_folds(self.pictures.dataset, train, count, name, self.recipe.familiar)
+
+    def _places(
+        self, train: np.ndarray, key: str, count: int
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Inner folds as places in `train`."""
+        place = {int(index): at for at, index in enumerate(train)}
+        return [
+            (np.array([place[i] for i in a.tolist()]), np.array([place[i] for i in b.tolist()]))
+            for a, b in self._inner(train, key, count)
+        ]
+
+    def _regress(self, network: Classifier, train: np.ndarray, key: str) -> Trained:
+        features = self.features(network).values[:, train]
+        folds = self._places(train, key, _RIDGE_FOLDS)
+        head, tried = heads.fit_ridge(
+            features, self.y[train], len(self.labels), folds, self._weights(train)
+        )
+        network.set_head(head.weight, head.bias)
+        chosen = next(row for row in tried if row["chosen"])
+        self._console.say(
+            f"{key}  ridge {chosen['ridge']:g}  inner validation: accuracy "
+            f"{chosen['val_accuracy']:.3f}, loss {chosen['val_loss']:.3f}"
+        )
+        kept = ("ridge", "temperature", "val_accuracy")
+        return Trained(network, tried, {name: chosen[name] for name in kept})
 
     def _discriminate(self, network: Classifier, train: np.ndarray, key: str) -> Trained:
         features = self.features(network).values[:, train]
         count = _INNER_FOLDS if self.pictures.spec.wanted else _WHOLE_FOLDS
-        place = {int(index): at for at, index in enumerate(train)}
-        folds = [
-            (np.array([place[i] for i in a.tolist()]), np.array([place[i] for i in b.tolist()]))
-            for a, b in self._inner(train, key, count)
-        ]
+        folds = self._places(train, key, count)
         classes, prior = len(self.labels), self.recipe.prior
         search = heads.DESIGNED if self.recipe.network.name in DESIGNED else heads.LEARNED
         head, tried, statistics = heads.fit_lda(

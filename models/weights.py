@@ -72,6 +72,7 @@ def start_from(network: Any, bundle: Bundle, labels: tuple[str, ...]) -> list[st
         )
     given = load(path)
     own = network.state_dict()
+    given = {name: v for name, v in given.items() if not _beyond(name, network, bundle)}
     if bundle.manifest.labels != labels:
         given = {name: values for name, values in given.items() if not name.startswith("head.")}
     wrong = [
@@ -88,6 +89,16 @@ def start_from(network: Any, bundle: Bundle, labels: tuple[str, ...]) -> list[st
     fitting = {name: v for name, v in given.items() if tuple(own[name].shape) == v.shape}
     set_state(network, fitting)
     return sorted(set(own) - set(fitting))
+
+
+def _beyond(name: str, network: Any, bundle: Bundle) -> bool:
+    """Whether a tensor is of a stage that this network, the bundle's cut earlier, has not."""
+    theirs = bundle.manifest.network
+    cut, whole = network.spec.options.get("pairs"), theirs.get("options", {}).get("pairs")
+    if theirs["name"] != network.spec.name or cut is None or whole is None or cut >= whole:
+        return False
+    kind, _, rest = name.partition(".stages.")
+    return kind == "trunk" and int(rest.split(".")[0]) >= len(network.stages())
 
 
 def _smallest(values: np.ndarray) -> np.ndarray:

@@ -179,8 +179,9 @@ PROBLEMS: dict[str, Problem] = {
     ),
     "worker_lost": Problem(
         503,
-        "The predictor was lost while it held this image",
-        "It died or hung and is being replaced. Other images are not affected.",
+        "No predictor could finish this image",
+        "The one that held it died or hung and is being replaced, or it could be given to none. "
+        "Other images are not affected.",
         True,
     ),
     "not_ready": Problem(

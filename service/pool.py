@@ -327,10 +327,28 @@ class Pool:
         slot.state, slot.since = "starting", time.monotonic()
         if self.lodging is not None:
             self.nursery = self.lodging()
-        slot.wire, theirs = Wire.pair()
-        self._wires.register(slot.wire, select.EPOLLIN)
-        self.nursery.ask(Wanted(slot.name, options, bare=self.lodging is not None), theirs)
-        theirs.close()
+        try:
+            slot.wire, theirs = Wire.pair()
+        except OSError as error:  # out of open files: it may go better in a while
+            self._not_started(slot, error)
+            return
+        try:
+            self._wires.register(slot.wire, select.EPOLLIN)
+            self.nursery.ask(Wanted(slot.name, options, bare=self.lodging is not None), theirs)
+        except OSError as error:
+            self._not_started(slot, error)
+        finally:
+            theirs.close()
+
+    def _not_started(self, slot: _Slot, error: OSError) -> None:
+        """Try again later; what runs goes on."""
+        self.problem = f"No predictor process could be started: {error.strerror or error}."
+        _log.error("predictor not started", predictor=slot.name, why=str(error))
+        if slot.wire is not None:
+            slot.wire.close()
+        slot.state, slot.wire, slot.name = "waiting", None, ""
+        slot.since = time.monotonic() + min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**slot.failures)
+        slot.failures += 1
 
     def _take_over(self, born: dict[str, Child]) -> None:
         """Those that have come get their places; one that came too late has none any more."""

@@ -119,3 +119,50 @@ def test_stretching_widens_the_spread_of_copies_about_their_image_alone() -> Non
     more = np.diag(found[1].within) - np.diag(found[0].within)
     assert np.isclose(more[0], 2 * (shifts[..., 0] ** 2).mean(), rtol=0.01)
     assert np.abs(more[1:]).max() < 1e-5
+
+
+def wide(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Far more features (900) than images, each of which says a little; one copy."""
+    draw = np.random.default_rng(seed)
+    y = np.arange(count) % CLASSES
+    centres = np.random.default_rng(98).normal(0, 0.25, (CLASSES, 900))
+    x = centres[y] + draw.normal(0, 1, (count, 900)) + 7.0
+    return np.stack([x, x + draw.normal(0, 0.1, x.shape)]).astype(np.float32), y
+
+
+def test_a_ridge_separates_with_far_more_features_than_images() -> None:
+    x, y = wide(1, 80)
+    head, tried = heads.fit_ridge(x, y, CLASSES, thirds(len(y)))
+    fresh, right = wide(2, 400)
+    assert heads.accuracy(head.logits(fresh[0]), right) > 0.9
+    assert [row["ridge"] for row in tried] == list(heads.RIDGES)
+    assert sum(row["chosen"] for row in tried) == 1
+    confidence = heads.softmax(head.logits(fresh[0])).max(axis=1).mean()
+    assert confidence == pytest.approx(heads.accuracy(head.logits(fresh[0]), right), abs=0.1)
+
+
+def test_a_ridge_learns_nothing_where_nothing_is() -> None:
+    x, y = wide(1, 80)
+    shuffled = np.random.default_rng(5).permutation(y)
+    head, _ = heads.fit_ridge(x, shuffled, CLASSES, thirds(len(y)))
+    fresh, right = wide(2, 400)
+    assert heads.accuracy(head.logits(fresh[0]), right) < 0.45  # chance is 0.25
+
+
+def test_a_ridge_is_the_textbooks() -> None:
+    """Against the covariance's formula, (X'X + rI)^-1 X'Y on standardised features."""
+    x, y = wide(3, 60)
+    head, tried = heads.fit_ridge(x, y, CLASSES, thirds(len(y)))
+    chosen = next(row for row in tried if row["chosen"])
+    rows = x.reshape(-1, x.shape[2]).astype(float)
+    mean, spread = rows.mean(axis=0), rows.std(axis=0)
+    spread = (spread + 0.1 * np.sqrt((spread**2).mean())) * np.sqrt(rows.shape[1])
+    z = (rows - mean) / spread
+    labels = np.eye(CLASSES)[np.tile(y, 2)]
+    shares = labels.mean(axis=0)
+    ridge = chosen["ridge"] * np.trace(z @ z.T) / len(z) * np.eye(z.shape[1])
+    weight = np.linalg.solve(z.T @ z + ridge, z.T @ (labels - shares))
+    fresh = wide(4, 20)[0][0]
+    expected = (fresh - mean) / spread @ weight + shares
+    told = head.logits(fresh) * chosen["temperature"] / 20
+    assert np.allclose(told, expected, atol=2e-3)

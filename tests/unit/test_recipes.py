@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models import augment, bundle, recipes
-from models.datasets import EXPRESSIONS
+from models.datasets import EXPRESSIONS, Dataset, Sample
 from models.errors import BundleError, UsageError
 from models.faces import FaceSpec
 from models.wishes import Wishes
@@ -43,6 +43,39 @@ def test_a_bundle_of_the_same_labels_learns_on_for_a_settled_time() -> None:
     assert recipes.recipe(USUAL, True, EXPRESSIONS, 20_000)[0].trainable == 0  # a set of its own
     together = replace(USUAL, company=Path("other"))
     assert recipes.recipe(together, True, EXPRESSIONS, 20_000)[0].trainable == 7
+
+
+def people(subjects: int, images: int = 60) -> Dataset:
+    """A set of that many people, none where 0."""
+    names = [f"s{n % subjects}" if subjects else None for n in range(images)]
+    samples = tuple(Sample(Path(f"{n}.png"), "ab"[n % 2], name) for n, name in enumerate(names))
+    return Dataset("people", "folders", Path(), samples, LABELS, "")
+
+
+def test_kfold_over_known_people_compares_their_faces_place_by_place() -> None:
+    asked = recipes.for_known_people(USUAL, "kfold", people(5))
+    chosen, _ = recipes.recipe(asked, True, EXPRESSIONS, 60)
+    assert (chosen.head, chosen.trainable, chosen.familiar) == ("ridge", 0, True)
+    assert (chosen.network.options["pairs"], chosen.network.pool) == (10, (6, 6))
+    for wishes, protocol, of in (
+        (USUAL, "auto", people(5)),
+        (USUAL, "loso", people(5)),
+        (USUAL, "kfold", people(0)),  # nobody knows who is on both sides
+        (USUAL, "kfold", people(5, 2000)),
+        (replace(USUAL, freeze="7"), "kfold", people(5)),  # it was said what to do
+        (replace(USUAL, head="lda"), "kfold", people(5)),
+        (replace(USUAL, epochs=60), "kfold", people(5)),
+        (replace(USUAL, init="none"), "kfold", people(5)),
+    ):
+        assert recipes.for_known_people(wishes, protocol, of) == wishes
+
+
+def test_a_ridge_is_for_few_images() -> None:
+    assert settled(images=800, head="ridge")[0].head == "ridge"
+    with pytest.raises(UsageError, match=r"Give --copies 4, or --head lda"):
+        settled(images=1500, head="ridge")
+    with pytest.raises(UsageError, match="--head ridge needs a frozen trunk"):
+        settled(head="ridge", freeze="3")
 
 
 def test_many_faces_of_other_labels_move_the_last_stages() -> None:

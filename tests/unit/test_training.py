@@ -4,11 +4,12 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from models import bundle, datasets, evaluation, experiment, pictures, shipping, weights
+from models import bundle, datasets, evaluation, experiment, pictures, shipping, training, weights
 from models.console import Console
 from models.datasets import Dataset
 from models.faces import FaceSpec
@@ -78,10 +79,30 @@ def test_a_frozen_trunk_learns_shapes_and_its_probabilities_say_so(
     assert set(outcome.subjects) == set(shapes.SUBJECTS)
 
 
-def test_labels_shuffled_inside_the_training_part_fall_to_chance(
-    people: Dataset, tmp_path: Path
+def test_a_ridge_knows_people_and_chooses_by_those_it_knows(
+    people: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = trainer_for(people, FROZEN, tmp_path / "run")
+    subjects = np.array([sample.subject for sample in people.samples])
+    shared = []
+    split = training.inner_folds
+
+    def spy(*given: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+        pairs = split(*given)
+        shared.extend(set(subjects[a]) & set(subjects[b]) for a, b in pairs)
+        return pairs
+
+    monkeypatch.setattr(training, "inner_folds", spy)
+    trainer = trainer_for(people, replace(FROZEN, head="ridge"), tmp_path / "run")
+    outcome = experiment.evaluate(trainer, "kfold", QUIET, count=3)
+    assert outcome.metrics["accuracy"] > 0.9
+    assert shared and all(shared), "people stand on both sides of its own choices"
+
+
+@pytest.mark.parametrize("head", ["lda", "ridge"])
+def test_labels_shuffled_inside_the_training_part_fall_to_chance(
+    people: Dataset, tmp_path: Path, head: str
+) -> None:
+    trainer = trainer_for(people, replace(FROZEN, head=head), tmp_path / "run")
     right = trainer.y.copy()
     hits = []
     for number, fold in enumerate(evaluation.folds("loso", people, 1)):
@@ -96,7 +117,7 @@ def test_labels_shuffled_inside_the_training_part_fall_to_chance(
 def test_nothing_of_a_held_out_image_or_its_copies_reaches_a_frozen_training(
     people: Dataset, fold: evaluation.Fold, tmp_path: Path
 ) -> None:
-    for head in ("lda", "softmax"):
+    for head in ("lda", "ridge", "softmax"):
         wishes = replace(FROZEN, head=head, epochs=2)
         clean = trainer_for(people, wishes, tmp_path / head)
         poisoned = trainer_for(people, wishes, tmp_path / f"{head} poisoned")

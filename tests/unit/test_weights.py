@@ -188,3 +188,21 @@ def test_the_shipped_face_bundle_starts_a_network() -> None:
     network = build(NetworkSpec.from_dict(made.manifest.network), 7, 3, 128)
     fresh = weights.start_from(network, made, tuple("abcdefg"))
     assert fresh == ["head.bias", "head.weight"]
+
+
+def test_a_network_cut_earlier_takes_the_stages_it_has(tmp_path: Path) -> None:
+    whole = build(NetworkSpec("mobilenet_face", {"pairs": 4}, (2, 1)), 3, 3, 32)
+    given = a_bundle(tmp_path / "whole", whole)
+    cut = build(NetworkSpec("mobilenet_face", {"pairs": 3}, (4, 4)), 3, 3, 32)
+    left = weights.start_from(cut, given, LABELS)
+    assert all(name.startswith("head.weight") for name in left), "its head sees other features"
+    whole.eval()
+    cut.eval()
+    seen = paddle.to_tensor(np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype("float32"))
+    x = seen
+    for stage in whole.stages()[:4]:  # the first convolution and three pairs
+        x = stage(x)
+    assert np.array_equal(cut.trunk(seen).numpy(), x.numpy())
+    deeper = build(NetworkSpec("mobilenet_face", {"pairs": 5}, (2, 1)), 3, 3, 32)
+    left = weights.start_from(deeper, given, LABELS)
+    assert any(name.startswith("trunk.stages.5") for name in left), "those stay fresh, and are told"

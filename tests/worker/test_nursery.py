@@ -1,13 +1,15 @@
 """The process that predictors are forked from: who their parent is, and what its own end costs."""
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
 
 from service.nursery import NURSERY
+from service.pool import Pool
 from service.protocol import ClassifyReply
-from tests.conftest import Launcher, children, name_of, predictors
+from tests.conftest import PROJECT, Launcher, children, name_of, predictors
 from tests.worker.conftest import WarmWorker, wait_until, warm
 
 
@@ -77,3 +79,18 @@ def test_it_loads_what_the_first_picture_would(worker: WarmWorker) -> None:
     maps = Path(f"/proc/{nursery(worker)}/maps").read_text()
     for library in ("libpaddle", "cv2", "_imaging", "webp", "tiff"):
         assert library in maps, library
+
+
+def test_without_open_files_to_be_had_a_pool_waits_for_some() -> None:
+    pool = Pool({"emotion": PROJECT / "params" / "emotion"}, 1, 1_000_000, timeout_s=10)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+        pool.tick()
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert pool.problem == "No predictor process could be started: Too many open files."
+        wait_until(lambda: pool.tick() == pool.receive() == [] and pool.ready == 1, "its warmth")
+        assert not pool.problem
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        pool.close()
