@@ -26,7 +26,7 @@ import zmq
 from models.errors import HyojoError, UsageError
 from models.explain import unexplained
 from models.videos import Sink, Source, see_that_it_can_be_written
-from service import catalog, hiring, keys, logs, names, scratch
+from service import catalog, hiring, keys, logs, names, ray_node, scratch
 from service.batch import Question, classify_files, files_below
 from service.choosing import see_that_they_agree
 from service.crew import Crew
@@ -160,7 +160,7 @@ def classify_folders(options: argparse.Namespace, settings: Settings) -> int:
         raise UsageError("--ray is for images, and explains nothing: leave the other option out.")
     if not (options.paths and options.out):
         raise UsageError("--ray needs both: python infer.py --ray FOLDER --out RESULTS.")
-    if any(importlib.util.find_spec(name) is None for name in ("ray", "pyarrow")):
+    if not ray_node.installed() or importlib.util.find_spec("pyarrow") is None:
         raise UsageError(
             "--ray needs packages that are not installed here: pip install -r requirements-ray.lock"
         )

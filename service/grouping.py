@@ -33,12 +33,13 @@ class Grouping:
     def front(self, crew: Crew) -> tuple[Waiting, ...]:
         """A crew's first image that waits, and those right behind it of which the same is asked.
 
-        As many as leave the other idle predictors theirs, and a power of two: the network sees no
-        other batches (`models.predictor`). The queue is left as it is.
+        No more than a predictor's fair share of all that wait, the busy predictors counted: where
+        few wait, one by one is sooner done. And a power of two, for the network sees no other
+        batches (`models.predictor`). The queue is left as it is.
         """
         queue = crew.queue
-        most = min(self._most, crew.pool.largest_batch, -(-len(queue) // crew.pool.idle))
-        if most == 1 or crew.pool.company_saves.get(queue[0].model, 0.0) < WORTH_IT:
+        most = min(self._most, crew.pool.largest_batch, len(queue) // crew.pool.ready)
+        if most <= 1 or crew.pool.company_saves.get(queue[0].model, 0.0) < WORTH_IT:
             return (queue[0],)
         asked = self._asked(queue[0])
         alike = itertools.takewhile(lambda one: self._asked(one) == asked, queue)

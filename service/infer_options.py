@@ -4,16 +4,7 @@ import argparse
 from pathlib import Path
 
 from models.videos import WRITES
-
-
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"takes a whole number from 1, not {text!r}")
-    return number
+from service.arguments import positive
 
 
 def _seconds(text: str) -> float:
@@ -45,7 +36,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
     model.add_argument(
         "--processes",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="predictor processes (default: the cores, at most 4; with --ray all of the cores)",
     )
@@ -59,13 +50,13 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
     question.add_argument(
         "--top",
-        type=_positive,
+        type=positive,
         metavar="K",
         help="how many labels each answer holds (default: all; the table shows three)",
     )
     question.add_argument(
         "--batch-size",
-        type=_positive,
+        type=positive,
         default=8,
         metavar="N",
         help="images handed to a process at once (default: 8)",
@@ -110,7 +101,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
     many.add_argument(
         "--part-size",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="images a file; what a kill costs is at most one such part a process (default: 1000)",
     )

@@ -21,19 +21,16 @@ Ray trusts whoever reaches its ports: keep them in a network of their own, and s
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import ipaddress
 import json
 import logging
-import os
-import secrets
 import signal
 import socket
 import sys
 import threading
 from typing import Any
 
-from service import logs
+from service import logs, ray_node
 from service.errors import ApiError, SettingsError
 from service.kinship import PROJECT
 from service.ray_options import Plan, parser
@@ -57,9 +54,7 @@ class RayAppError(Exception):
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parser(__doc__).parse_args(argv)
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray is not to tell its makers
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # it warns of its own change
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy machine takes its time
+    ray_node.quieten()
     try:
         settings = load_settings()
         logs.configure(settings.log_level, settings.log_format, "ray")
@@ -74,9 +69,7 @@ def _here(options: argparse.Namespace, settings: Settings) -> int:
     """A cluster of this machine alone, until a signal comes; SIGHUP reads the models again."""
     if options.status or options.remove:
         raise RayAppError("--status and --remove are about a cluster: name it with --address.")
-    # Nobody else on this machine is to command it. Ray looks for these when it is imported.
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on 127.0.0.1, all but one port
+    ray_node.keep_to_itself()
     import ray
     from ray import serve
 
@@ -85,13 +78,12 @@ def _here(options: argparse.Namespace, settings: Settings) -> int:
         address="local",
         # One to spare, so that an update need not wait.
         num_cpus=max(usable_cores(), options.replicas.most * options.predictors) + 1,
-        include_dashboard=False,
         object_store_memory=_OBJECTS_BYTES,
         configure_logging=False,
         runtime_env=_travelling(options.ship),
-        _node_ip_address="127.0.0.1",
         # No picture is to be written to a disk.
         _system_config={"automatic_object_spilling_enabled": False},
+        **ray_node.ALONE,
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -152,8 +144,7 @@ def _see_that_it_can_be_reached(address: str) -> None:
     except (OSError, ValueError, OverflowError) as error:
         raise _no_cluster(address, str(error)) from None
     if ipaddress.ip_address(str(known[0][4][0])).is_loopback:
-        # Else Ray takes a cluster that listens to this machine alone for one at its outer address.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        ray_node.on_loopback()  # else Ray takes it for a cluster at this machine's outer address
 
 
 def _no_cluster(address: str, why: str) -> RayAppError:
@@ -247,7 +238,7 @@ def _travelling(ship: bool) -> dict[str, Any]:
 
 
 def _see_that_ray_is_here() -> None:
-    if importlib.util.find_spec("ray") is None:
+    if not ray_node.installed():
         raise RayAppError("Ray is not installed here. Run: make .venv/.installed-ray")
 
 

@@ -6,6 +6,8 @@ import argparse
 import re
 from dataclasses import dataclass
 
+from service.arguments import positive
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -83,7 +85,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     )
     many.add_argument(
         "--predictors",
-        type=_cores,
+        type=positive,
         default=1,
         metavar="N",
         help="predictor processes of each worker, each for a core (default: 1)",
@@ -102,9 +104,3 @@ def _scale(text: str) -> Scale:
     if not 1 <= least <= most:
         raise argparse.ArgumentTypeError(f"takes a number, or two such as 2:16, not {text!r}")
     return Scale(least, most)
-
-
-def _cores(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,2}", text):
-        raise argparse.ArgumentTypeError(f"takes a whole number from 1, not {text!r}")
-    return int(text)

@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import logging
 import os
-import secrets
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,19 +22,15 @@ from service import scratch
 from service.folders.looker import Looker
 from service.folders.parts import Done
 from service.folders.run import Part
+from service.ray_node import ALONE
 
 LOCAL = "local"
 TRIES = 3
 """How often a part is given out again whose process was lost."""
 _STORE_BYTES = 80 << 20
 """Of Ray's object store, about the least it takes: nothing of ours goes through it."""
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # it would tell Ray's makers over the internet
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning about graphics cards
-    "RAY_agent_register_timeout_ms": "120000",  # its own 15 s are little on busy cores
-}
 _STARTS = 3
-"""A node of one's own that is not up within 30 s is given up; busy cores need longer at times."""
+"""How often a node of one's own is tried that does not come up."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +58,15 @@ def joined(address: str, cores: int) -> Iterator[Cluster]:
     Raises:
         UsageError: Ray does not start, or there is none at that address.
     """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
     own: dict[str, Any] = {}
     with contextlib.ExitStack() as kept:
         if address == LOCAL:
             folder = kept.enter_context(scratch.make("ray", scratch.places())).path
-            _with_a_token_of_its_own(folder / "token")
             own = {
                 "num_cpus": cores,
-                "include_dashboard": False,
                 "object_store_memory": _STORE_BYTES,
                 "_temp_dir": str(folder / "r"),  # Ray opens it to everybody; ours above stays shut
-                "_node_ip_address": "127.0.0.1",
+                **ALONE,
             }
         kept.callback(ray.shutdown)
         before = _children()
@@ -105,13 +96,6 @@ def _unreachable(error: Exception, address: str) -> UsageError:
     why = str(error).strip().split("\n")[0][:200] or type(error).__name__
     what = "start here" if address == LOCAL else f"be reached at {address}"
     return UsageError(f"Ray cannot {what}: {why}")
-
-
-def _with_a_token_of_its_own(file: Path) -> None:
-    """What may speak to the cluster; Ray would put one into the home folder."""
-    if not any(name.startswith("RAY_AUTH_") for name in os.environ):
-        file.write_text(secrets.token_hex(32))
-        os.environ["RAY_AUTH_TOKEN_PATH"] = str(file)
 
 
 def hand_out(parts: Iterator[Part], count: int, cluster: Cluster, **looker: Any) -> Iterator[Done]:

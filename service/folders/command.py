@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from models.console import Console, Steps
 from models.errors import UsageError
+from service import ray_node
 from service.batch import Question
 from service.catalog import Catalog
 from service.folders import parts, run, walk
@@ -135,6 +136,9 @@ def _begun(
 
 def _answer(out: Path, whole: Run, tally: _Tally, lookers: _Lookers, console: Console) -> None:
     """Have every part answered that is not there yet."""
+    ray_node.quieten()
+    if not lookers.address:
+        ray_node.keep_to_itself()
     from service.folders import cluster  # Ray: two seconds
 
     missing = (part for part in run.parts_of(out, whole) if part.number not in tally.numbers)

@@ -18,7 +18,7 @@ PLAIN = ClassifyRequest(id="a")
 class Pool:
     """What is asked of a pool: a stand-in, for a real one has processes."""
 
-    idle: int = 1
+    ready: int = 1
     largest_batch: int = 8
     company_saves: dict[str, float] = field(default_factory=lambda: {"m": 0.2, "n": 0.2})
 
@@ -56,8 +56,9 @@ def groups(*asked: ClassifyRequest, most: int = 8, pool: Pool | None = None, **c
         (groups(*[PLAIN] * 5), 4),
         (groups(*[PLAIN] * 12), 8),
         (groups(*[PLAIN] * 5, most=1), 1),
-        (groups(*[PLAIN] * 5, pool=Pool(idle=2)), 2),  # three are left for the other predictor
-        (groups(*[PLAIN] * 2, pool=Pool(idle=4)), 1),
+        (groups(*[PLAIN] * 5, pool=Pool(ready=2)), 2),  # the other predictor's share is as large
+        (groups(*[PLAIN] * 3, pool=Pool(ready=2)), 1),  # few wait: one by one is sooner done
+        (groups(*[PLAIN] * 2, pool=Pool(ready=4)), 1),
         (groups(*[PLAIN] * 5, pool=Pool(largest_batch=2)), 2),
         (groups(*[PLAIN] * 5, pool=Pool(company_saves={"m": 0.04})), 1),  # not worth the wait
         (groups(*[PLAIN] * 5, pool=Pool(company_saves={"n": 0.2})), 1),
