@@ -22,6 +22,7 @@ from bench import harness, load, pictures
 from bench.harness import Served
 
 CLIENTS = 16
+_ONE_BY_ONE = {"HYOJO_MAX_BATCH_SIZE": "1"}  # as the simulation has it
 STAGES = ("decode", "detect", "classify")
 SHARES = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
 """Offered rates of the curve, as shares of the capacity."""
@@ -95,7 +96,7 @@ def measure(
     Raises:
         BenchError: the service does not start, or answers nothing.
     """
-    with harness.service() as served:
+    with harness.service(_ONE_BY_ONE) as served:
         if first:
             harness.before_others(os.getpid(), served.pid)
         load.closed(served.port, served.path, images, CLIENTS, min(3.0, plan.closed_s))
@@ -288,7 +289,7 @@ def _log_bytes(images: Sequence[bytes]) -> int:
     """Of a request, in JSON lines as in the container."""
     with tempfile.TemporaryDirectory(prefix="hyojo-") as folder:
         log = Path(folder) / "log"
-        settings = {"HYOJO_LOG_LEVEL": "info", "HYOJO_LOG_FORMAT": "json"}
+        settings = {"HYOJO_LOG_LEVEL": "info", "HYOJO_LOG_FORMAT": "json", **_ONE_BY_ONE}
         with harness.service(settings, log) as served:
             before = log.stat().st_size
             for image in images:
