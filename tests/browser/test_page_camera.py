@@ -181,9 +181,11 @@ def test_busy_server_is_waited_for_and_comes_back_by_itself(page: Any, shots: Pa
         "The server is busy. Trying again in 1 second." in page.locator("#live-note").inner_text()
     )
     page.screenshot(path=shots / "camera-busy.png")
-    page.wait_for_timeout(2_500)
+    ends = time.monotonic() + 30  # on a busy machine the page takes its time
+    while len(asked) < 4 and time.monotonic() < ends:
+        page.wait_for_timeout(100)
     gaps = [later - earlier for earlier, later in itertools.pairwise(asked)]
-    if gaps[0] < 0.5:  # the one that was in flight beside the first to be refused
+    if gaps and gaps[0] < 0.5:  # the one that was in flight beside the first to be refused
         gaps = gaps[1:]
     assert gaps and min(gaps) >= 0.95, "asked again by one frame, and not before Retry-After"
     page.unroute("**/classify*")

@@ -1,6 +1,7 @@
 """A client of the worker's socket, as plain as can be."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ def wait_until(condition: object, what: str, seconds: float = 15) -> None:
 def warm(launch: Launcher, **settings: object) -> WarmWorker:
     """Start a worker and wait until it is ready; a predictor that is stopped is not replaced."""
     running = launch("infer.py", **{"predictor_stuck_s": 60, **settings})  # some are to be stopped
-    running.wait_for(lambda: "ready: " in running.log, "the ready line")
+    running.wait_for(lambda: bool(re.search(r"ready: .*\n", running.log)), "the ready line")
     return WarmWorker(running, Client(launch, running.endpoint))
 
 
