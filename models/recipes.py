@@ -21,6 +21,8 @@ OWN_SIZE_PX = (
     128  # of a published network for one's own classes: what it costs is in docs/TRAINING.md
 )
 _DROPOUT = 0.3  # of the pooled features, where stages before them are trained
+_OF_ANY_HEAD = ("faces", "image_size", "span", "copies", "seed", "augment", "face_bundle", "params")
+"""Wishes that say nothing of how a network learns."""
 MANY_IMAGES, MANY_COPIES, FEW_COPIES = 2000, 8, 1
 TOO_MANY_IMAGES = 10_000  # for stages to learn on unasked: it takes hours on two cores
 
@@ -139,17 +141,12 @@ def for_known_people(wishes: Wishes, protocol: str, dataset: Dataset) -> Wishes:
     That is `kfold` over a set that tells its people apart: faces of those who are known are then
     compared place by place (`--head ridge`), unless something of the training was asked for.
     """
-    untouched = all(
-        wish in (None, False, 0)
-        for wish in (
-            wishes.head, wishes.freeze, wishes.network, wishes.company, wishes.epochs, wishes.lr,
-            wishes.average, wishes.fixed, wishes.distil,
-        )
-    )  # fmt: skip
+    given = {name: getattr(wishes, name) for name in _OF_ANY_HEAD}
+    untouched = wishes == replace(Wishes(), **given)
     known = protocol == "kfold" and len(dataset.subjects) > 1
-    few = len(dataset.samples) < MANY_IMAGES
-    wanted = known and few and untouched and wishes.init == "auto"
-    return replace(wishes, head="ridge") if wanted else wishes
+    copies = MANY_COPIES if wishes.copies is None else wishes.copies
+    few = len(dataset.samples) * (1 + copies) <= MOST_ROWS
+    return replace(wishes, head="ridge") if known and few and untouched else wishes
 
 
 def _place_by_place(spec: NetworkSpec, taken: InputSpec) -> NetworkSpec:

@@ -1,15 +1,19 @@
 """Kinds of values that the command lines take."""
 
 import argparse
-import re
 
 
-def positive(text: str) -> int:
-    """A whole number from 1.
+def positive(text: str, most: int | None = None) -> int:
+    """A whole number from 1, up to `most` if that is told.
 
     Raises:
         argparse.ArgumentTypeError: it is none.
     """
-    if not re.fullmatch(r"0{0,9}[1-9][0-9]{0,9}", text):
-        raise argparse.ArgumentTypeError(f"takes a whole number from 1, not {text!r}")
-    return int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1 or (most is not None and number > most):
+        limits = "from 1" if most is None else f"from 1 to {most}"
+        raise argparse.ArgumentTypeError(f"takes a whole number {limits}, not {text!r}")
+    return number

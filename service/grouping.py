@@ -38,7 +38,8 @@ class Grouping:
         batches (`models.predictor`). The queue is left as it is.
         """
         queue = crew.queue
-        most = min(self._most, crew.pool.largest_batch, len(queue) // crew.pool.ready)
+        in_time = int(crew.pool.timeout_s * 1e3 / (2 * crew.image_ms))  # the pool's time is a job's
+        most = min(self._most, crew.pool.largest_batch, len(queue) // crew.pool.ready, in_time)
         if most <= 1 or crew.pool.company_saves.get(queue[0].model, 0.0) < WORTH_IT:
             return (queue[0],)
         asked = self._asked(queue[0])
@@ -46,10 +47,9 @@ class Grouping:
         group = tuple(itertools.islice(alike, most))
         return group[: 1 << (len(group).bit_length() - 1)]
 
-    def _asked(self, waiting: Waiting) -> tuple[object, ...]:
+    def _asked(self, waiting: Waiting) -> object:
         """What is asked of an image; unlike any other's where it is to be looked at alone."""
         pending = self._pending.get(waiting.ticket)
         if pending is None or waiting.alone or self._quarantine.refusal(waiting.image):
             return (waiting.ticket, waiting.index)
-        request = pending.request
-        return (waiting.model, request.faces, pending.top, request.explain)
+        return pending.job("", waiting.model)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from service.averaging import mean
-from service.protocol import ClassifyRequest, ImageResult, Timings
+from service.protocol import ClassifyRequest, ImageResult, Job, Timings
 
 if TYPE_CHECKING:
     from service.crew import Crew
@@ -41,6 +41,11 @@ class Pending:
     def top(self) -> int | None:
         """How many labels a model is to tell: all where they are to be averaged."""
         return self.request.top if len(self.models) == 1 else None
+
+    def job(self, number: str, model: str) -> Job:
+        """What a predictor is asked of an image, under a number of ours."""
+        asked = self.request
+        return Job(id=number, model=model, faces=asked.faces, top=self.top, explain=asked.explain)
 
     def told(self) -> list[ImageResult]:
         """One result an image, once all are there."""

@@ -1,7 +1,7 @@
 """The predictor processes: start them, hand them jobs, replace the dead and the hung.
 
-One job at a time to a process. What a lost process held is told as lost and never handed to the
-next one: one picture must not take them all.
+One job at a time to a process. What a lost process held is told as lost and handed to no other
+here: one picture must not take them all. (The worker tries each of several once more, alone.)
 """
 
 import itertools
@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import structlog
 
 from service import protocol
 from service.nursery import Child, Nursery, Wanted
 from service.protocol import Failed, Hello, Job, JobDone
+from service.slot import Slot
 from service.stillness import Stillness
 from service.wire import Wire
 
@@ -65,22 +65,6 @@ Event = JobDone | Lost
 
 
 @dataclass
-class _Slot:
-    """A place for one process, and the process that has it now."""
-
-    index: int
-    state: Literal["waiting", "starting", "idle", "busy"] = "waiting"
-    process: Child | None = None  # none yet while the nursery has not borne it
-    wire: Wire | None = None  # until one of both ends closes it
-    name: str = ""
-    job: str | None = None
-    images: int = 0  # of the job
-    since: float = 0.0  # when the state began, or when a waiting slot may start
-    failures: int = 0  # starts that led nowhere, one after another
-    watch: Stillness | None = None
-
-
-@dataclass
 class Pool:
     """Predictor processes, each at the end of a wire. Not for threads: one loop owns it.
 
@@ -114,13 +98,13 @@ class Pool:
     problem: str = ""
     private_mb: float = 0.0  # of the process that was warm last, as it said
     company_saves: dict[str, float] = field(default_factory=dict)  # the most that any said; `Hello`
-    _slots: list[_Slot] = field(default_factory=list)
+    _slots: list[Slot] = field(default_factory=list)
     _unsent: list[Lost] = field(default_factory=list)  # jobs that no process could be given
     _generation: int = 0
 
     def __post_init__(self) -> None:
         self._wires = select.epoll()
-        self._slots = [_Slot(index) for index in range(self.size)]
+        self._slots = [Slot(index) for index in range(self.size)]
         self.nursery = Nursery(self.inherit)
         self._prefix = f"{next(_numbers)}."
 
@@ -191,7 +175,7 @@ class Pool:
                     events += self._read(slot, slot.wire)
         return events
 
-    def _read(self, slot: _Slot, wire: Wire) -> list[Event]:
+    def _read(self, slot: Slot, wire: Wire) -> list[Event]:
         try:
             frames = wire.receive(wait=False)
             if frames:
@@ -220,7 +204,7 @@ class Pool:
                 events += self._lose(slot, why)
         return events
 
-    def _lost(self, slot: _Slot, now: float) -> str:
+    def _lost(self, slot: Slot, now: float) -> str:
         """What is wrong with a slot's process; empty when it lives and works."""
         if slot.process is None or slot.watch is None:
             late = now - slot.since > START_TIMEOUT_S
@@ -262,7 +246,7 @@ class Pool:
                 slot.wire = None
         self._wires.close()
 
-    def _heard(self, slot: _Slot, message: protocol.AnyMessage) -> list[Event]:
+    def _heard(self, slot: Slot, message: protocol.AnyMessage) -> list[Event]:
         if isinstance(message, Hello):
             slot.state, slot.since, self.problem = "idle", time.monotonic(), ""
             self.private_mb = message.private_mb
@@ -284,7 +268,7 @@ class Pool:
             detail = detail.replace(str(folder), f"{self.source}/{folder.name}")
         return detail
 
-    def _lose(self, slot: _Slot, why: str) -> list[Event]:
+    def _lose(self, slot: Slot, why: str) -> list[Event]:
         """Give a process up; the slot is free for a new one after a pause that grows."""
         crashed = from_outside = False
         if slot.process is not None and slot.watch is not None:
@@ -316,7 +300,7 @@ class Pool:
         slot.since = time.monotonic() + pause
         return lost
 
-    def _start(self, slot: _Slot) -> None:
+    def _start(self, slot: Slot) -> None:
         self._generation += 1
         slot.name = f"{self._prefix}{slot.index}.{self._generation}"
         options = ["--name", slot.name, "--parent", str(os.getpid())]
@@ -340,7 +324,7 @@ class Pool:
         finally:
             theirs.close()
 
-    def _not_started(self, slot: _Slot, error: OSError) -> None:
+    def _not_started(self, slot: Slot, error: OSError) -> None:
         """Try again later; what runs goes on."""
         self.problem = f"No predictor process could be started: {error.strerror or error}."
         _log.error("predictor not started", predictor=slot.name, why=str(error))

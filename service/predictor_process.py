@@ -77,9 +77,9 @@ def main(wire: Wire, argv: list[str]) -> int:
     own_mb = private_mb(os.getpid()) if options.beside else 0.0
     hello = protocol.Hello(
         id=options.name,
-        seconds=time.monotonic() - began,
         private_mb=own_mb,
         company_saves={name: one.company_saves() for name, one in predictors.items()},
+        seconds=time.monotonic() - began,
     )
     wire.send([protocol.encode(hello)])
     _serve(wire, predictors)

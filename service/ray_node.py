@@ -8,7 +8,6 @@ import secrets
 from typing import Any
 
 _QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # it would tell its makers over the internet
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning about graphics cards
     "RAY_raylet_start_wait_time_s": "120",  # its own 30 s are little on busy cores
     "RAY_agent_register_timeout_ms": "120000",  # likewise 15 s
@@ -25,6 +24,7 @@ def installed() -> bool:
 
 def quieten() -> None:
     """Before Ray is imported: it tells nobody of itself, and is patient."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # else it tells its makers over the internet
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
 

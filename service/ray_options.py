@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from service.arguments import positive
 
@@ -85,7 +86,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     )
     many.add_argument(
         "--predictors",
-        type=positive,
+        type=partial(positive, most=999),
         default=1,
         metavar="N",
         help="predictor processes of each worker, each for a core (default: 1)",

@@ -27,7 +27,6 @@ from service.protocol import (
     ErrorReply,
     ImageProblem,
     ImageResult,
-    Job,
     Message,
     StatusReply,
     StatusRequest,
@@ -202,13 +201,7 @@ class Worker:
                 continue
             group = self._grouping.front(crew)
             job_id = f"{waiting.ticket}.{waiting.index}"
-            job = Job(
-                id=job_id,
-                model=waiting.model,
-                faces=pending.request.faces,
-                top=pending.top,
-                explain=pending.request.explain,
-            )
+            job = pending.job(job_id, waiting.model)
             now = time.monotonic()  # before it is handed out: the predictor may begin at once
             if not crew.pool.submit(job, [one.image for one in group]):
                 return

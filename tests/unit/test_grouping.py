@@ -20,6 +20,7 @@ class Pool:
 
     ready: int = 1
     largest_batch: int = 8
+    timeout_s: float = 10
     company_saves: dict[str, float] = field(default_factory=lambda: {"m": 0.2, "n": 0.2})
 
 
@@ -29,6 +30,7 @@ class Crew:
 
     queue: deque[Waiting]
     pool: Pool = field(default_factory=Pool)
+    image_ms: float = 20
 
 
 def pending(request: ClassifyRequest, *models: str) -> Pending:
@@ -60,6 +62,7 @@ def groups(*asked: ClassifyRequest, most: int = 8, pool: Pool | None = None, **c
         (groups(*[PLAIN] * 3, pool=Pool(ready=2)), 1),  # few wait: one by one is sooner done
         (groups(*[PLAIN] * 2, pool=Pool(ready=4)), 1),
         (groups(*[PLAIN] * 5, pool=Pool(largest_batch=2)), 2),
+        (groups(*[PLAIN] * 5, pool=Pool(timeout_s=0.1)), 2),  # all of them have the time of a job
         (groups(*[PLAIN] * 5, pool=Pool(company_saves={"m": 0.04})), 1),  # not worth the wait
         (groups(*[PLAIN] * 5, pool=Pool(company_saves={"n": 0.2})), 1),
         (groups(PLAIN, PLAIN, ClassifyRequest(id="b", top=3), PLAIN), 2),

@@ -57,11 +57,14 @@ def test_kfold_over_known_people_compares_their_faces_place_by_place() -> None:
     chosen, _ = recipes.recipe(asked, True, EXPRESSIONS, 60)
     assert (chosen.head, chosen.trainable, chosen.familiar) == ("ridge", 0, True)
     assert (chosen.network.options["pairs"], chosen.network.pool) == (10, (6, 6))
+    varied = replace(USUAL, copies=2, seed=3, span=2.2, augment="flip")
+    assert recipes.for_known_people(varied, "kfold", people(5)).head == "ridge"
     for wishes, protocol, of in (
         (USUAL, "auto", people(5)),
         (USUAL, "loso", people(5)),
         (USUAL, "kfold", people(0)),  # nobody knows who is on both sides
-        (USUAL, "kfold", people(5, 2000)),
+        (USUAL, "kfold", people(5, 889)),  # with their copies more than are solved for at once
+        (replace(USUAL, mixup=0.2), "kfold", people(5)),
         (replace(USUAL, freeze="7"), "kfold", people(5)),  # it was said what to do
         (replace(USUAL, head="lda"), "kfold", people(5)),
         (replace(USUAL, epochs=60), "kfold", people(5)),
