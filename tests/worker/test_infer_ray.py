@@ -23,7 +23,7 @@ from tests.amount import amount
 from tests.conftest import PROJECT
 from tests.pictures import saved
 
-IMAGES = amount(240, 3000)
+IMAGES = amount(480, 3000)
 PART = 20
 README = (PROJECT / "README.md").read_text()
 _PATIENCE_S = 300.0
