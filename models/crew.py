@@ -158,8 +158,9 @@ def pool(
     workers = ProcessPoolExecutor(processes, context, begin, given)
     try:
         yield workers
-    except BaseException:
-        for process in list(getattr(workers, "_processes", {}).values()):
+        workers.shutdown(cancel_futures=True)
+    except BaseException:  # Ctrl-C, also while their end is awaited: they might never hear of it
+        for process in multiprocessing.active_children():
             process.terminate()
         raise
     finally:
