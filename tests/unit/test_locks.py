@@ -1,8 +1,10 @@
 """The locks hold what the lists ask for, each file known by its hash, and say so with one voice."""
 
 import re
+import ssl
 from pathlib import Path
 
+import certifi
 import pytest
 
 from tests.conftest import LOCKS, PROJECT
@@ -77,3 +79,12 @@ def test_the_image_and_make_install_from_the_locks() -> None:
     makefile = (PROJECT / "Makefile").read_text()
     assert ".ci/environment $(VENV) requirements.lock" in makefile
     assert ".ci/environment $(VENV) tests/requirements.lock" in makefile
+
+
+def test_no_root_is_trusted_whose_keys_were_stolen() -> None:
+    """CVE-2026-111943: what `make audit` is told to pass over for certifi 2026.10.18."""
+    trusted = ssl.create_default_context(cafile=certifi.where()).get_ca_certs()
+    names = [str(one["subject"]) for one in trusted]
+
+    assert len(names) > 100 and any("ISRG" in name for name in names), "the list was read"
+    assert not [name for name in names if "emsign" in name.lower()]
