@@ -104,6 +104,7 @@ class Launcher:
             except subprocess.TimeoutExpired:
                 running.process.kill()
                 running.process.wait()
+            print(f"--- {running.process.args}\n{running.log}")  # shown where a test failed
 
 
 def children(pid: int) -> list[int]:

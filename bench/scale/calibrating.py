@@ -14,10 +14,6 @@ from bench.scale.machine import Costs, Shape
 from bench.scale.measuring import CLIENTS
 from bench.scale.simulation import closed, opened
 
-ENGINE_CALL_MS = 1.43
-"""Of a call of the network whatever its images: bench/RESULTS.md, time = 3.24 n + 1.43 ms."""
-
-
 _LOW_S = 60.0
 _ROUNDS = 4
 WAKE_UPS = 7
@@ -35,6 +31,7 @@ def costs_of(measured: Mapping[str, Any]) -> Costs:
     - together: so that sixteen clients in a closed loop are answered as often as they were. Caches
       that both cores share make it less than 1, and so does what others used.
     - refusal: what twice the capacity took beyond what its answers cost, a refusal.
+    - shared: the network's time for several crops at once beside as often for one.
     - wake: what of the median at a quarter of the capacity the rest does not explain, in sevenths.
 
     Args:
@@ -55,7 +52,7 @@ def costs_of(measured: Mapping[str, Any]) -> Costs:
         client_ms=_each(low, "generator"),
         client_refusal_ms=_beyond(over, full, "generator") * together,
         together=together,
-        shared_ms=ENGINE_CALL_MS,
+        shared_ms=shared_ms(measured),
     )
     return _fitted(costs, shape_of(measured), low, measured_capacity(measured))
 
@@ -69,6 +66,13 @@ def _fitted(costs: Costs, shape: Shape, low: Mapping[str, Any], capacity: float)
         speed = costs.together * capacity / capacity_of(costs, shape, 10.0)
         costs = replace(costs, together=speed)
     return costs
+
+
+def shared_ms(measured: Mapping[str, Any]) -> float:
+    """What a crop less costs the network that has another in the same call; mean of all sizes."""
+    ms = {int(size): float(took) for size, took in measured["network_ms"].items()}
+    saved = [(size * ms[1] - took) / (size - 1) for size, took in ms.items() if size > 1]
+    return max(0.0, fmean(saved)) if saved else 0.0
 
 
 def low_point(measured: Mapping[str, Any]) -> Mapping[str, Any]:

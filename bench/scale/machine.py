@@ -62,7 +62,7 @@ class Shape:
         gateway_queue: `HYOJO_GATEWAY_QUEUE`.
         queue: `HYOJO_QUEUE_SIZE`.
         deadline_ms: `HYOJO_DEADLINE_S`.
-        company: images that a predictor takes at once. The service: one, whoever waits.
+        company: `HYOJO_MAX_BATCH_SIZE`: images that a predictor takes at once, at most.
     """
 
     cores: int = 2
@@ -72,7 +72,7 @@ class Shape:
     gateway_queue: int = 64
     queue: int = 64
     deadline_ms: float = 10_000.0
-    company: int = 1
+    company: int = 4
 
 
 @dataclass
@@ -195,7 +195,8 @@ class Machine:
     def _hand_out(self) -> None:
         while self._queue and self._idle:
             batch: list[tuple[_Request, int]] = []
-            while self._queue and len(batch) < self._shape.company:
+            most = self._together()
+            while self._queue and len(batch) < most:
                 request, kind = self._queue.popleft()
                 waited = self._env.now - request.accepted
                 if waited <= self._shape.deadline_ms:
@@ -206,6 +207,13 @@ class Machine:
                     self._answer(request, "late")
             if batch:
                 self._predict(batch)
+
+    def _together(self) -> int:
+        """Images that a predictor takes now: its share of the queue, as `service.grouping`."""
+        fair = min(self._shape.company, len(self._queue) // self._shape.predictors)
+        if fair <= 1 or not self._costs.shared_ms:
+            return 1
+        return 1 << (fair.bit_length() - 1)
 
     def _predict(self, batch: list[tuple[_Request, int]]) -> None:
         self._idle -= 1

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from bench import harness, load, pictures
-from bench.harness import Served
+from bench.harness import PROJECT, Served
+from service.settings import Settings
 
 CLIENTS = 16
-_ONE_BY_ONE = {"HYOJO_MAX_BATCH_SIZE": "1"}  # as the simulation has it
 STAGES = ("decode", "detect", "classify")
 SHARES = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
 """Offered rates of the curve, as shares of the capacity."""
@@ -96,9 +96,12 @@ def measure(
     Raises:
         BenchError: the service does not start, or answers nothing.
     """
-    with harness.service(_ONE_BY_ONE) as served:
+    if first:
+        harness.before_others(os.getpid())
+    network_ms = _network_ms(plan.lone)
+    with harness.service() as served:
         if first:
-            harness.before_others(os.getpid(), served.pid)
+            harness.before_others(served.pid)
         load.closed(served.port, served.path, images, CLIENTS, min(3.0, plan.closed_s))
         bench = _Bench(served, images, plan, done)
         lone = bench.lone()
@@ -121,6 +124,7 @@ def measure(
             "first": first,
             "picture_bytes": round(mean(map(len, images))),
             "order": _order(images),
+            "network_ms": network_ms,
             "lone": lone,
             "one_client": one,
             "capacity": [first, last],
@@ -220,6 +224,25 @@ def _order(images: Sequence[bytes]) -> list[int]:
     return [kinds.index(image) for image in images]
 
 
+def _network_ms(rounds: int) -> dict[str, float]:
+    """Of the expression model for so many crops at once, with a core to itself: the median."""
+    from models import bundle  # Paddle takes a second, --help none
+    from models.predictor import Predictor
+
+    most = Settings().max_batch_size
+    predictor = Predictor(bundle.load(PROJECT / "params" / "emotion"), largest_batch=most)
+    size = predictor.bundle.manifest.input.size
+    crops = [np.full((size, size, 3), 127, np.uint8)] * most
+    sizes = [size for size in Predictor.BATCH_SIZES if size <= most]
+    took: dict[int, list[float]] = {size: [] for size in sizes}
+    for _ in range(rounds):
+        for size in sizes:
+            began = time.perf_counter()
+            predictor.probabilities(crops[:size])
+            took[size].append((time.perf_counter() - began) * 1e3)
+    return {str(size): round(float(np.median(ms)), 3) for size, ms in took.items()}
+
+
 def _ask(port: int, image: bytes, count: int) -> list[dict[str, float]]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     rows = []
@@ -289,7 +312,7 @@ def _log_bytes(images: Sequence[bytes]) -> int:
     """Of a request, in JSON lines as in the container."""
     with tempfile.TemporaryDirectory(prefix="hyojo-") as folder:
         log = Path(folder) / "log"
-        settings = {"HYOJO_LOG_LEVEL": "info", "HYOJO_LOG_FORMAT": "json", **_ONE_BY_ONE}
+        settings = {"HYOJO_LOG_LEVEL": "info", "HYOJO_LOG_FORMAT": "json"}
         with harness.service(settings, log) as served:
             before = log.stat().st_size
             for image in images:

@@ -116,13 +116,35 @@ def test_images_of_a_request_are_answered_together() -> None:
     assert 1.5 < four.mean_ms / one.mean_ms < 4  # on two cores
 
 
-def test_company_in_a_predictor_saves_what_is_shared() -> None:
+@pytest.mark.parametrize(
+    ("most", "clients", "together"),
+    [(1, 16, 1), (8, 2, 1), (8, 16, 8), (4, 16, 4), (8, 8, 4)],
+    ids=["one by one", "none waits", "all that may", "no more", "a power of two"],
+)
+def test_company_in_a_predictor_saves_what_is_shared(
+    most: int, clients: int, together: int
+) -> None:
     shared = Costs((FIXED,), shared_ms=2.0)
-    alone = closed(shared, Shape(1, predictors=1), 16, 5.0)[0].rate
-    company = closed(shared, Shape(1, predictors=1, company=8), 16, 5.0)[0].rate
+    told = closed(shared, Shape(1, predictors=1, company=most), clients, 5.0)[0]
 
-    assert alone == pytest.approx(100, rel=0.01)
-    assert company == pytest.approx(8e3 / (8 * 10 - 7 * 2), rel=0.02)
+    alone_ms = MS * together - 2.0 * (together - 1)
+    assert told.rate == pytest.approx(together * 1e3 / alone_ms, rel=0.05)
+
+
+def test_company_that_saves_nothing_is_not_sought() -> None:
+    told, more = (
+        closed(Costs((FIXED,)), Shape(1, predictors=1, company=most), 16, 5.0)[0] for most in (1, 8)
+    )
+
+    assert told.latencies_ms == more.latencies_ms
+
+
+def test_a_predictor_takes_its_share_of_what_waits_and_no_more() -> None:
+    costs = Costs((FIXED,), shared_ms=2.0)
+    told = opened(costs, Shape(4, predictors=4), [0.0] * 12)
+
+    # Eight wait when the first four are done: two for the first of four; then six, five, four: one.
+    assert told.latencies_ms == pytest.approx([10.0] * 4 + [20.0] * 3 + [28.0] * 2 + [30.0] * 3)
 
 
 def test_the_same_seed_gives_the_same_and_another_gives_another() -> None:

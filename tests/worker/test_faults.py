@@ -122,7 +122,7 @@ def test_what_does_not_fit_in_the_queue_is_refused_at_once(
 def test_sigterm_answers_what_was_accepted_refuses_the_rest_and_ends_with_0(
     launch: Launcher, face_jpeg: bytes
 ) -> None:
-    worker = warm(launch)
+    worker = warm(launch, max_batch_size=1)
     pid = worker.freeze()
     for number in range(3):
         worker.client.send(ClassifyRequest(id=str(number)), face_jpeg)
