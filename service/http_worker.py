@@ -30,9 +30,11 @@ class GatewayWorker(Reception):
         self._taken.append(conn.counted)
         conn.counted = 0
         arrival.waited_s = time.monotonic() - conn.since
-        self.door.taken(arrival.waited_s)
+        spare = self.door.is_spare()  # for who asks how the service is, and for nothing else
+        if not spare:
+            self.door.taken(arrival.waited_s)
         keep = self._answer(conn)
-        while keep and self._follows_at_once(conn):
+        while keep and not spare and self._follows_at_once(conn):
             arrival.waited_s = 0.0
             keep = self._answer(conn)
         return keep and not conn.coming.gone

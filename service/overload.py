@@ -8,6 +8,7 @@ of its own meanwhile.
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +21,7 @@ LONGEST_WAIT_S = 0.5
 """Once requests wait for longer, no more may join them until fewer wait: a queue that takes ten
 seconds to empty helps nobody, however short it looks."""
 _SPARE_THREADS = 2
+_SPARE_NAME = "how-it-is"
 _ASK_HOW_IT_IS = tuple(f"GET {path} ".encode() for path in sorted(PROBES))
 _LOG_EVERY_S = 1.0
 _log = structlog.get_logger()
@@ -34,7 +36,7 @@ class Doorkeeper:
 
     def __init__(self, waiting: int) -> None:
         self._limit = waiting
-        self._spare = ThreadPoolExecutor(_SPARE_THREADS, "how-it-is")
+        self._spare = ThreadPoolExecutor(_SPARE_THREADS, _SPARE_NAME)
         self._waited_s = 0.0
         self._refused = 0
         self._said = 0.0
@@ -50,16 +52,19 @@ class Doorkeeper:
             pool: the threads for everything.
             head: of the request.
         """
-        waiting = pool._work_queue.qsize()
-        if not waiting:
-            return pool
         if head.startswith(_ASK_HOW_IT_IS) and not self._spare._work_queue.qsize():
-            return self._spare
-        return pool if waiting < self._limit and self._waited_s < LONGEST_WAIT_S else None
+            return self._spare  # also where nothing waits: all threads may be held up
+        waiting = pool._work_queue.qsize()
+        has_room = waiting < self._limit and self._waited_s < LONGEST_WAIT_S
+        return pool if has_room or not waiting else None
 
     def wanted(self, pool: ThreadPoolExecutor) -> bool:
         """Whether a request waits for a thread of `pool`, or of the spare ones."""
         return bool(pool._work_queue.qsize() or self._spare._work_queue.qsize())
+
+    def is_spare(self) -> bool:
+        """Whether this thread is one of those for who asks how the service is."""
+        return threading.current_thread().name.startswith(_SPARE_NAME)
 
     def refusal(self) -> ApiError:
         """What a request is told that finds no room."""

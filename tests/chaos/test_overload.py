@@ -1,15 +1,19 @@
 """Three times as many requests as the service can answer."""
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from statistics import median, quantiles
 
+import requests
+
 from tests.amount import amount
 from tests.chaos.conftest import of_kind, readiness
 from tests.chaos.load import Answer, Load, ask, connect, known_answers
-from tests.conftest import Running
+from tests.conftest import Running, predictors
 from tests.contract.test_gateway_process import resident_mb
 
 DEADLINE_S = 10.0
@@ -67,6 +71,36 @@ def test_the_rest_is_refused_at_once_and_the_accepted_are_answered_at_full_speed
     assert untrue == 0, "/readyz is answered under overload"
     assert recovered_s < RECOVERED_WITHIN_S
     assert "Traceback" not in running.log
+
+
+def test_probes_are_answered_while_every_thread_is_held_up(
+    start: Callable[..., Running], pictures: list[bytes]
+) -> None:
+    """One request more each time, until all threads have one and more wait for a thread."""
+    running = start(predictors=1, gateway_threads=4, predictor_stuck_s=60)
+    (predictor,) = predictors(of_kind(running, "infer.py")[0])
+    os.kill(predictor, signal.SIGSTOP)
+    with ThreadPoolExecutor(8) as asking, closing(connect(running.url)) as kept:
+        asked = []
+        for _ in range(6):
+            asked.append(asking.submit(once, running.url, 0, pictures[0]))
+            time.sleep(0.1)
+            for path in ("/livez", "/readyz", "/metrics"):
+                began = time.monotonic()
+                kept.request("GET", path)  # over one connection, which keeps no thread to itself
+                answer = kept.getresponse()
+                assert answer.status == 200 and answer.read(), path
+                assert requests.get(running.url + path, timeout=30).status_code == 200, path
+                assert time.monotonic() - began < 1.0, f"{path} with {len(asked)} requests"
+        kept.request("POST", "/classify", pictures[0], {"Content-Type": "image/jpeg"})
+        time.sleep(0.1)
+        began = time.monotonic()  # no spare thread was taken for that
+        for _ in range(3):
+            assert requests.get(f"{running.url}/livez", timeout=30).status_code == 200
+        assert time.monotonic() - began < 1.0
+        os.kill(predictor, signal.SIGCONT)
+        assert kept.getresponse().status == 200
+        assert {one.result().status for one in asked} == {200}
 
 
 def once(url: str, picture: int, image: bytes) -> Answer:

@@ -11,11 +11,15 @@ from tests.conftest import Running, children, predictors, ready_service
 from tests.worker.conftest import wait_until
 
 
+def measured(service: Running, series: str) -> float:
+    """What /metrics says of a series."""
+    text = requests.get(f"{service.url}/metrics", timeout=30).text
+    return float(text.split(f"\n{series} ")[1].split()[0])
+
+
 def counted(service: Running, name: str) -> float:
     """A counter of the worker's."""
-    text = requests.get(f"{service.url}/metrics", timeout=30).text
-    line = f'hyojo_worker_events_total{{event="{name}"}} '
-    return float(text.split(line)[1].split()[0])
+    return measured(service, f'hyojo_worker_events_total{{event="{name}"}}')
 
 
 @pytest.mark.parametrize("most", [1, 4])
@@ -37,12 +41,19 @@ def test_each_gets_the_answer_that_it_gets_alone(face_jpeg: bytes, most: int) ->
 
 def test_a_lost_predictor_costs_none_of_those_it_held_together(face_jpeg: bytes) -> None:
     pictures = different_pictures(face_jpeg)
-    with ready_service(predictors=1) as service:
+    with ready_service(predictors=1, predictor_stuck_s=60) as service:
         (worker,) = (pid for pid in children(service.process.pid) if predictors(pid))
+        (predictor,) = predictors(worker)
+        os.kill(predictor, signal.SIGSTOP)
         with Load(service.url, pictures, clients=16) as load:
-            wait_until(lambda: len(load.answers) >= 40, "answers", 60)
-            (predictor,) = predictors(worker)
-            os.kill(predictor, signal.SIGKILL)  # while four are in it, as ever under this load
+            wait_until(
+                lambda: measured(service, "hyojo_queue_length") >= 12, "images that wait", 60
+            )
+            before = counted(service, "batches")
+            os.kill(predictor, signal.SIGCONT)
+            while counted(service, "batches") == before:
+                pass
+            os.kill(predictor, signal.SIGKILL)  # while four are in it: as many as may be
             seen = len(load.answers)
             wait_until(lambda: len(load.answers) >= seen + 40, "answers afterwards", 60)
         replaced = counted(service, "predictors_replaced")
