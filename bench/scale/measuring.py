@@ -36,8 +36,8 @@ class Plan:
     """How long each part of the measurement takes.
 
     Attributes:
-        lone: requests one after the other, of each picture.
-        closed_s: seconds of a closed loop that shows the capacity; it is run twice.
+        lone: requests one after the other, of each picture; a third of them each time.
+        closed_s: seconds of a closed loop that shows the capacity; it is run three times.
         overload_s: seconds of twice the capacity.
         shares: offered rates of the curve, as shares of the capacity.
         point_s: seconds of a point of the curve; twice as long below half of the capacity.
@@ -59,7 +59,7 @@ class Plan:
     def seconds(self) -> float:
         """Of all of it, about."""
         points = sum(map(self.seconds_of, self.shares))
-        return 2.25 * self.closed_s + self.overload_s + points
+        return 3.25 * self.closed_s + self.overload_s + points
 
 
 QUICK = Plan(20, 1.0, 1.0, shares=(0.25, 0.7, 1.3), point_s=1.0, again_s=0.0)
@@ -104,18 +104,19 @@ def measure(
             harness.before_others(served.pid)
         load.closed(served.port, served.path, images, CLIENTS, min(3.0, plan.closed_s))
         bench = _Bench(served, images, plan, done)
-        lone = bench.lone()
         one = bench.closed(1, plan.closed_s / 4)
-        first = bench.closed(CLIENTS, plan.closed_s)
-        if not first["rate"]:
+        capacity = [bench.capacity()]
+        rate = capacity[0]["rate"]
+        if not rate:
             raise harness.BenchError("The service answered nothing; its log says why.")
-        over = bench.opened(2 * first["rate"], plan.overload_s)
-        curve = [
-            {"share": share, "offered": round(share * first["rate"], 2)}
-            | bench.opened(round(share * first["rate"], 2), plan.seconds_of(share))
-            for share in plan.shares
-        ]
-        last = bench.closed(CLIENTS, plan.closed_s)
+        over = bench.opened(2 * rate, plan.overload_s)
+        curve = []
+        for number, share in enumerate(plan.shares, 1):
+            offered = round(share * rate, 2)
+            point = bench.opened(offered, plan.seconds_of(share))
+            curve.append({"share": share, "offered": offered} | point)
+            if number in (len(plan.shares) // 2, len(plan.shares)):  # amid the curve and after it
+                capacity.append(bench.capacity())
         return {
             "machine": harness.machine(),
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -125,9 +126,9 @@ def measure(
             "picture_bytes": round(mean(map(len, images))),
             "order": _order(images),
             "network_ms": network_ms,
-            "lone": lone,
+            "lone": bench.lone(),
             "one_client": one,
-            "capacity": [first, last],
+            "capacity": capacity,
             "overload": over,
             "curve": curve,
             "vitals": _vitals(served) | {"log_bytes": _log_bytes(images)},
@@ -143,6 +144,8 @@ class _Bench:
         self._served, self._images, self._plan, self._done = served, images, plan, done
         self._pids = harness.tree(served.pid)
         self._again_s = plan.again_s
+        self._alone: dict[bytes, list[dict[str, float]]] = {image: [] for image in images}
+        self._alone_s = self._disturbed_s = 0.0
 
     def closed(self, clients: int, seconds: float) -> dict[str, Any]:
         """So many clients, each asking again as soon as it is answered."""
@@ -156,29 +159,33 @@ class _Bench:
         port, path = self._served.port, self._served.path
         return self._calmest(lambda: load.opened(port, path, self._images, rate, seconds), seconds)
 
+    def capacity(self) -> dict[str, Any]:
+        """As many clients as it can answer; before them some for `lone`.
+
+        A machine that others share is not as fast at one time as at another: what goes into the
+        simulation is taken from the whole time of the curve that judges it.
+        """
+        for image, rows in self._alone.items():
+            began, others = time.perf_counter(), self._others_s()
+            rows += _ask(self._served.port, image, max(1, self._plan.lone // 3))
+            self._disturbed_s += self._others_s() - others
+            self._alone_s += time.perf_counter() - began
+        return self.closed(CLIENTS, self._plan.closed_s)
+
     def lone(self) -> list[dict[str, Any]]:
         """Each kind of picture one after the other: the stages as the service tells them."""
-        found = []
-        for image in dict.fromkeys(self._images):
-            tries = [self._lone(image)]
-            if tries[0]["others"] > DISTURBED and self._again_s > 0:
-                tries.append(self._lone(image))
-            found.append(min(tries, key=lambda row: row["others"]))
-        return found
+        others = round(self._disturbed_s / (harness.cores() * self._alone_s), 4)
+        return [self._stages_of(image, rows) | {"others": others}
+                for image, rows in self._alone.items()]  # fmt: skip
 
-    def _lone(self, image: bytes) -> dict[str, Any]:
-        began, others = time.perf_counter(), self._others_s()
-        rows = _ask(self._served.port, image, self._plan.lone)
-        seconds = time.perf_counter() - began
-        work = [sum(row[stage] for stage in STAGES) for row in rows]
+    def _stages_of(self, image: bytes, rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         return {
             "bytes": len(image),
             "answer_bytes": round(mean(row["answer_bytes"] for row in rows)),
             "stages_ms": {stage: round(mean(row[stage] for row in rows), 3) for stage in STAGES},
             "queue_ms": round(float(np.median([row["queue"] for row in rows])), 3),
             "total_ms": round(float(np.median([row["total"] for row in rows])), 3),
-            "work_ms": _quantiles(work),
-            "others": round((self._others_s() - others) / (harness.cores() * seconds), 4),
+            "work_ms": _quantiles([sum(row[stage] for stage in STAGES) for row in rows]),
         }
 
     def _calmest(self, run: Callable[[], load.Load], seconds: float) -> dict[str, Any]:

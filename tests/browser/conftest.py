@@ -86,11 +86,15 @@ class Watch:
     faults: list[str] = field(default_factory=list)
     allowed: set[str] = field(default_factory=set)
     """Beginnings of messages that a test brings about on purpose."""
+    under_way: list[Any] = field(default_factory=list)
+    """Requests that are not answered."""
 
     def over(self, page: Any) -> None:
         page.on("pageerror", lambda error: self.faults.append(f"uncaught: {error}"))
         page.on("console", self._heard)
         page.on("request", self._asked)
+        page.on("requestfinished", self._ended)
+        page.on("requestfailed", self._ended)
         page.add_init_script(
             "addEventListener('securitypolicyviolation', (event) => "
             "console.error('CSP: ' + event.violatedDirective + ' ' + event.blockedURI));"
@@ -102,9 +106,21 @@ class Watch:
         if message.type in ("error", "warning") and not expected:
             self.faults.append(f"console: {message.text}")
 
+    def _ended(self, request: Any) -> None:
+        if request in self.under_way:
+            self.under_way.remove(request)
+
     def _asked(self, request: Any) -> None:
+        self.under_way.append(request)
         if not request.url.startswith((self.origin, "blob:", "data:")):
             self.faults.append(f"asked elsewhere: {request.url}")
+
+    def told(self, page: Any) -> str:
+        """How it is with a page, for who waits in vain."""
+        badge = page.locator("#service")
+        state, why = badge.get_attribute("data-state"), badge.get_attribute("title")
+        waits = [f"{request.method} {request.url}" for request in self.under_way]
+        return f"state {state} ({why}); unanswered: {waits}; faults: {self.faults}"
 
     def verdict(self) -> list[str]:
         return [fault for fault in self.faults if not fault.startswith(tuple(self.allowed))]
@@ -142,7 +158,12 @@ def open_page(service_url: str) -> Iterator[Callable[..., Any]]:
             before(page)
         page.goto(address + at)
         if ready:
-            page.wait_for_selector("#service[data-state=ready]")
+            from playwright.sync_api import TimeoutError as Late
+
+            try:
+                page.wait_for_selector("#service[data-state=ready]")
+            except Late:
+                pytest.fail(f"The page does not become ready: {watches[-1].told(page)}")
         return page
 
     yield opened
