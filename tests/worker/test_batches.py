@@ -47,7 +47,7 @@ def test_a_lost_predictor_costs_none_of_those_it_held_together(face_jpeg: bytes)
         os.kill(predictor, signal.SIGSTOP)
         with Load(service.url, pictures, clients=16) as load:
             wait_until(
-                lambda: measured(service, "hyojo_queue_length") >= 12, "images that wait", 60
+                lambda: measured(service, "hyojo_worker_queue_length") >= 12, "images that wait", 60
             )
             before = counted(service, "batches")
             os.kill(predictor, signal.SIGCONT)
