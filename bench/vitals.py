@@ -2,6 +2,7 @@
 
     $ python -m bench.vitals                 # a table; about half a minute
     $ python -m bench.vitals --json > vitals.json
+    $ HYOJO_PARAMS=params python -m bench.vitals --model mugs    # one of one's own
 
 Starts `python -m service` with its defaults on a free port, waits until /readyz says yes, then
 sends one picture again and again over one connection, one at a time. Run it on an idle machine:
@@ -17,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from PIL import Image
 
@@ -43,11 +45,15 @@ def _measure(served: harness.Served, options: argparse.Namespace) -> dict[str, A
     pictures = {f"{side}x{side}": _picture(options.image, side) for side in options.sides}
     ways = {}
     for name, data in pictures.items():
-        _ask(served.port, data, options.warm_up)
-        ways[name] = {"bytes": len(data), **_ask(served.port, data, options.requests)}
+        _ask(served.port, data, options.warm_up, options.model)
+        ways[name] = {
+            "bytes": len(data),
+            **_ask(served.port, data, options.requests, options.model),
+        }
     return {
         "machine": harness.machine(),
         "requests": options.requests,
+        "model": options.model or "the default",
         "start_s": {
             "gateway answers": round(served.answers_s, 2),
             "ready": round(served.ready_s, 2),
@@ -59,14 +65,18 @@ def _measure(served: harness.Served, options: argparse.Namespace) -> dict[str, A
     }
 
 
-def _ask(port: int, data: bytes, count: int) -> dict[str, float]:
+def _ask(port: int, data: bytes, count: int, model: str) -> dict[str, float]:
     """Medians in milliseconds of the worker's stages and of the whole round trip."""
+    path = f"/classify?model={quote(model)}" if model else "/classify"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     rows: list[dict[str, float]] = []
     for _ in range(count):
         began = time.perf_counter()
-        connection.request("POST", "/classify", data, {"Content-Type": "image/jpeg"})
-        answer = json.loads(connection.getresponse().read())
+        connection.request("POST", path, data, {"Content-Type": "image/jpeg"})
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        if response.status != 200:
+            raise harness.BenchError(f"The service answered {response.status}: {answer['detail']}")
         spent = (time.perf_counter() - began) * 1e3
         rows.append({**answer["timings_ms"], "round trip": spent})
     connection.close()
@@ -120,6 +130,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="PX",
         help="sizes it is sent in (default: 256 512)",
     )
+    parser.add_argument("--model", default="", metavar="NAME", help="not the default one")
     parser.add_argument("--requests", type=int, default=300, help="a size (default: 300)")
     parser.add_argument("--warm-up", type=int, default=30, help="before those (default: 30)")
     parser.add_argument("--json", action="store_true", help="figures as JSON")
