@@ -57,7 +57,9 @@ def closed(port: int, path: str, images: Sequence[bytes], clients: int, seconds:
     return asyncio.run(_closed(port, _requests(path, images), clients, seconds))
 
 
-def opened(port: int, path: str, images: Sequence[bytes], rate: float, seconds: float) -> Load:
+def opened(
+    port: int, path: str, images: Sequence[bytes], rate: float, seconds: float, seed: int = 0
+) -> Load:
     """So many requests a second, at random times (a Poisson process).
 
     Args:
@@ -66,8 +68,9 @@ def opened(port: int, path: str, images: Sequence[bytes], rate: float, seconds: 
         images: JPEG files, asked about in turn.
         rate: requests a second.
         seconds: how long.
+        seed: of the times.
     """
-    return asyncio.run(_opened(port, _requests(path, images), arrivals(rate, seconds)))
+    return asyncio.run(_opened(port, _requests(path, images), arrivals(rate, seconds, seed)))
 
 
 def arrivals(rate: float, seconds: float, seed: int = 0) -> list[float]:

@@ -7,10 +7,11 @@
     $ python -m bench.scale fleet                  # 1,000 and 100,000 requests a second
     $ python -m bench.scale tables --out docs      # the document's tables from its figures
 
-`machine` starts `python -m service` on a free port, asks it in a closed loop (its capacity), at
-twice that, and at ten rates from 10 to 130 % of it, at random times. What a request costs is taken
-from the first two and the rate at 25 %; the simulation then says what the others should have
-shown. Nothing else should run on the machine meanwhile: the tables say how much did.
+`machine` starts `python -m service` on a free port. Round by round, in turns of some seconds, it
+asks it one picture after the other, in a closed loop (its capacity), at twice that, and at ten
+rates from 10 to 130 % of it, at random times. What a request costs is taken from the first three
+and the rate at 25 %; the simulation then says what the others should have shown. Nothing else
+should run on the machine meanwhile: the tables say how much did.
 
 Everything is kept in the folder --out: scale.json (all figures), scale.png (the curves), and
 SCALE.md, whose tables are renewed where it has their marks: docs/SCALE.md and docs/scale.json are

@@ -93,12 +93,12 @@ def capacity_of(costs: Costs, shape: Shape, seconds: float = 30.0, clients: int 
 
 
 def measured_capacity(measured: Mapping[str, Any]) -> float:
-    """Answers a second of the closed loop: the mean of before, amid and after the curve."""
+    """Answers a second of the closed loop: the mean of the rounds."""
     return fmean(row["rate"] for row in measured["capacity"])
 
 
 def _capacity(measured: Mapping[str, Any]) -> dict[str, Any]:
-    """All closed loops together."""
+    """The closed loops of all rounds together."""
     rows: Sequence[Mapping[str, Any]] = measured["capacity"]
     roles = rows[0]["cpu_ms"]
     return {

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench import load
 from bench.scale import calibrating, simulation
+from bench.scale.measuring import Plan
 
 SEEDS = 10
 FIGURES = ("p50_ms", "p99_ms", "rate", "refused", "queue_ms")
@@ -28,9 +29,8 @@ def compare(
     costs, shape = calibrating.costs_of(measured), calibrating.shape_of(measured)
     rows = []
     for point in measured["curve"]:
-        seconds = _planned_s(measured, point["share"])
-        times = load.arrivals(point["offered"], seconds)
-        runs = [simulation.opened(costs, shape, times, seed).row() for seed in range(seeds)]
+        turns = arrivals(measured, point)
+        runs = [simulation.in_turns(costs, shape, turns, seed).row() for seed in range(seeds)]
         rows.append({
             "share": point["share"],
             "offered": point["offered"],
@@ -105,9 +105,11 @@ def _measured(point: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _planned_s(measured: Mapping[str, Any], share: float) -> float:
-    plan = measured["plan"]
-    return float(plan["point_s"]) * (2 if share < 0.5 else 1)
+def arrivals(measured: Mapping[str, Any], point: Mapping[str, Any]) -> list[list[float]]:
+    """When the requests of a point of the curve were due, round by round, in seconds."""
+    plan = Plan(**measured["plan"])
+    seconds = plan.turn_s(point["share"])
+    return [load.arrivals(point["offered"], seconds, number) for number in range(plan.rounds)]
 
 
 def _rounded(value: float) -> float:

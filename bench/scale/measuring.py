@@ -20,6 +20,7 @@ import numpy as np
 
 from bench import harness, load, pictures
 from bench.harness import PROJECT, Served
+from bench.scale.pooled import Pooled
 from service.settings import Settings
 
 CLIENTS = 16
@@ -27,42 +28,44 @@ STAGES = ("decode", "detect", "classify")
 SHARES = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
 """Offered rates of the curve, as shares of the capacity."""
 _QUANTILES = 100
-DISTURBED = 0.04
-"""Share of the machine that others may use before a load counts as disturbed."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long each part of the measurement takes.
+    """How long each part of the measurement takes, all rounds together.
+
+    A machine that others share is not as fast at one time as at another. So everything is measured
+    in short turns, round by round: what goes into the simulation and the curve that judges it are
+    of the same minutes.
 
     Attributes:
-        lone: requests one after the other, of each picture; a third of them each time.
-        closed_s: seconds of a closed loop that shows the capacity; it is run three times.
+        rounds: turns of everything.
+        lone: requests one after the other, of each picture.
+        closed_s: seconds of a closed loop that shows the capacity.
         overload_s: seconds of twice the capacity.
         shares: offered rates of the curve, as shares of the capacity.
         point_s: seconds of a point of the curve; twice as long below half of the capacity.
-        again_s: seconds for repeating, once, what others on the machine disturbed most.
     """
 
+    rounds: int = 4
     lone: int = 400
-    closed_s: float = 12.0
-    overload_s: float = 6.0
+    closed_s: float = 32.0
+    overload_s: float = 8.0
     shares: tuple[float, ...] = SHARES
-    point_s: float = 15.0
-    again_s: float = 60.0
+    point_s: float = 16.0
 
-    def seconds_of(self, share: float) -> float:
-        """How long a point is measured."""
-        return self.point_s * (2 if share < 0.5 else 1)
+    def turn_s(self, share: float) -> float:
+        """How long a point is measured in each round."""
+        return self.point_s * (2 if share < 0.5 else 1) / self.rounds
 
     @property
     def seconds(self) -> float:
         """Of all of it, about."""
-        points = sum(map(self.seconds_of, self.shares))
-        return 3.25 * self.closed_s + self.overload_s + points
+        points = self.rounds * sum(map(self.turn_s, self.shares))
+        return self.closed_s + self.overload_s + points
 
 
-QUICK = Plan(20, 1.0, 1.0, shares=(0.25, 0.7, 1.3), point_s=1.0, again_s=0.0)
+QUICK = Plan(1, 20, 1.0, 1.0, shares=(0.25, 0.7, 1.3), point_s=1.0)
 FULL = Plan()
 
 
@@ -104,19 +107,8 @@ def measure(
             harness.before_others(served.pid)
         load.closed(served.port, served.path, images, CLIENTS, min(3.0, plan.closed_s))
         bench = _Bench(served, images, plan, done)
-        one = bench.closed(1, plan.closed_s / 4)
-        capacity = [bench.capacity()]
-        rate = capacity[0]["rate"]
-        if not rate:
-            raise harness.BenchError("The service answered nothing; its log says why.")
-        over = bench.opened(2 * rate, plan.overload_s)
-        curve = []
-        for number, share in enumerate(plan.shares, 1):
-            offered = round(share * rate, 2)
-            point = bench.opened(offered, plan.seconds_of(share))
-            curve.append({"share": share, "offered": offered} | point)
-            if number in (len(plan.shares) // 2, len(plan.shares)):  # amid the curve and after it
-                capacity.append(bench.capacity())
+        for number in range(plan.rounds):
+            bench.take_turn(number)
         return {
             "machine": harness.machine(),
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -126,98 +118,79 @@ def measure(
             "picture_bytes": round(mean(map(len, images))),
             "order": _order(images),
             "network_ms": network_ms,
-            "lone": bench.lone(),
-            "one_client": one,
-            "capacity": capacity,
-            "overload": over,
-            "curve": curve,
+            **bench.told(),
             "vitals": _vitals(served) | {"log_bytes": _log_bytes(images)},
         }
 
 
 class _Bench:
-    """Loads on a service that runs. One that others disturb is tried again while there is time."""
+    """Loads on a service that runs."""
 
     def __init__(
         self, served: Served, images: Sequence[bytes], plan: Plan, done: Callable[[float], object]
     ) -> None:
         self._served, self._images, self._plan, self._done = served, images, plan, done
         self._pids = harness.tree(served.pid)
-        self._again_s = plan.again_s
         self._alone: dict[bytes, list[dict[str, float]]] = {image: [] for image in images}
-        self._alone_s = self._disturbed_s = 0.0
+        self._capacity: list[Pooled] = []
+        self._overload = Pooled()
+        self._curve = {share: Pooled() for share in plan.shares}
+        self._offered: dict[float, float] = {}
 
-    def closed(self, clients: int, seconds: float) -> dict[str, Any]:
-        """So many clients, each asking again as soon as it is answered."""
-        port, path = self._served.port, self._served.path
-        return self._calmest(
-            lambda: load.closed(port, path, self._images, clients, seconds), seconds
-        )
+    def take_turn(self, number: int) -> None:
+        """Measure everything once, for a part of its time.
 
-    def opened(self, rate: float, seconds: float) -> dict[str, Any]:
-        """So many requests a second."""
-        port, path = self._served.port, self._served.path
-        return self._calmest(lambda: load.opened(port, path, self._images, rate, seconds), seconds)
+        Args:
+            number: of the round; its requests leave at times of their own.
 
-    def capacity(self) -> dict[str, Any]:
-        """As many clients as it can answer; before them some for `lone`.
-
-        A machine that others share is not as fast at one time as at another: what goes into the
-        simulation is taken from the whole time of the curve that judges it.
+        Raises:
+            BenchError: nothing is answered.
         """
+        plan, port, path = self._plan, self._served.port, self._served.path
         for image, rows in self._alone.items():
-            began, others = time.perf_counter(), self._others_s()
-            rows += _ask(self._served.port, image, max(1, self._plan.lone // 3))
-            self._disturbed_s += self._others_s() - others
-            self._alone_s += time.perf_counter() - began
-        return self.closed(CLIENTS, self._plan.closed_s)
+            rows += _ask(port, image, max(1, plan.lone // plan.rounds))
+        self._capacity.append(Pooled())
+        self._load(
+            self._capacity[-1],
+            lambda: load.closed(port, path, self._images, CLIENTS, plan.closed_s / plan.rounds),
+        )
+        if not self._capacity[-1].latencies_ms:
+            raise harness.BenchError("The service answered nothing; its log says why.")
+        if not self._offered:
+            rate = self._capacity[0].row(1)["rate"]
+            self._offered = {share: round(share * rate, 2) for share in (*plan.shares, 2.0)}
+        self._open(self._overload, 2.0, plan.overload_s / plan.rounds, number)
+        for share in plan.shares:
+            self._open(self._curve[share], share, plan.turn_s(share), number)
 
-    def lone(self) -> list[dict[str, Any]]:
-        """Each kind of picture one after the other: the stages as the service tells them."""
-        others = round(self._disturbed_s / (harness.cores() * self._alone_s), 4)
-        return [self._stages_of(image, rows) | {"others": others}
-                for image, rows in self._alone.items()]  # fmt: skip
-
-    def _stages_of(self, image: bytes, rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
+        """Everything, as it goes into the JSON file."""
+        cores = harness.cores()
         return {
-            "bytes": len(image),
-            "answer_bytes": round(mean(row["answer_bytes"] for row in rows)),
-            "stages_ms": {stage: round(mean(row[stage] for row in rows), 3) for stage in STAGES},
-            "queue_ms": round(float(np.median([row["queue"] for row in rows])), 3),
-            "total_ms": round(float(np.median([row["total"] for row in rows])), 3),
-            "work_ms": _quantiles([sum(row[stage] for stage in STAGES) for row in rows]),
+            "lone": [_stages_of(image, rows) for image, rows in self._alone.items()],
+            "capacity": [one.row(cores) for one in self._capacity],
+            "overload": self._overload.row(cores),
+            "curve": [
+                {"share": share, "offered": self._offered[share]} | one.row(cores)
+                for share, one in self._curve.items()
+            ],
         }
 
-    def _calmest(self, run: Callable[[], load.Load], seconds: float) -> dict[str, Any]:
-        row = self._loaded(run)
-        self._done(seconds)
-        if row["others"] > DISTURBED and self._again_s >= seconds:
-            self._again_s -= seconds
-            row = min(row, self._loaded(run), key=lambda one: float(one["others"]))
-        return row
+    def _open(self, pooled: Pooled, share: float, seconds: float, number: int) -> None:
+        """So many requests a second, at random times."""
+        port, path, rate = self._served.port, self._served.path, self._offered[share]
+        self._load(
+            pooled, lambda: load.opened(port, path, self._images, rate, seconds, seed=number)
+        )
 
-    def _loaded(self, run: Callable[[], load.Load]) -> dict[str, Any]:
-        """A load and what it cost, by role, in processor ms of all its requests together."""
+    def _load(self, pooled: Pooled, run: Callable[[], load.Load]) -> None:
         stages, used, others = _stages(self._served), _used(self._pids), self._others_s()
         told = run()
         others = self._others_s() - others
-        after = _used(self._pids)
-        spent = {role: round((after[role] - used[role]) * 1e3, 1) for role in after}
-        spans = {name: value - stages[name] for name, value in _stages(self._served).items()}
-        count = max(1.0, spans.pop("count"))
-        return {
-            "seconds": round(told.seconds, 3),
-            "answers": len(told.latencies_ms),
-            "refused": told.refused,
-            "failed": told.errors - told.refused,
-            "rate": round(told.rate, 2),
-            "p50_ms": round(told.percentile(50), 2),
-            "p90_ms": round(told.percentile(90), 2),
-            "p99_ms": round(told.percentile(99), 2),
-            "stages_ms": {name: round(span / count * 1e3, 2) for name, span in spans.items()},
-            "cpu_ms": spent | {"generator": round(told.generator_cpu_s * 1e3, 1)},
-            "others": round(others / (harness.cores() * told.seconds), 4),
-        }
+        after, ended = _used(self._pids), _stages(self._served)
+        cpu_s = {role: after[role] - used[role] for role in after}
+        pooled.add(told, cpu_s, {name: ended[name] - stages[name] for name in ended}, others)
+        self._done(told.seconds)
 
     def _others_s(self) -> float:
         """Processor seconds so far of all that is neither the service nor this process."""
@@ -225,8 +198,18 @@ class _Bench:
         return harness.busy_s() - harness.cpu_s(self._pids) - own
 
 
+def _stages_of(image: bytes, rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """One picture asked about again and again, alone: the stages as the service tells them."""
+    return {
+        "bytes": len(image),
+        "answer_bytes": round(mean(row["answer_bytes"] for row in rows)),
+        "stages_ms": {stage: round(mean(row[stage] for row in rows), 3) for stage in STAGES},
+        "work_ms": _quantiles([sum(row[stage] for stage in STAGES) for row in rows]),
+    }
+
+
 def _order(images: Sequence[bytes]) -> list[int]:
-    """Which kind of picture comes when, by its place in what `_Bench.lone` tells."""
+    """Which kind of picture comes when, by its place in what `_Bench.told` lists as `lone`."""
     kinds = list(dict.fromkeys(images))
     return [kinds.index(image) for image in images]
 

@@ -137,6 +137,28 @@ def opened(
     return told
 
 
+def in_turns(costs: Costs, shape: Shape, turns: Sequence[Sequence[float]], seed: int = 0) -> Told:
+    """Several open loads, one after the other on an idle machine each, told as one.
+
+    Args:
+        costs: of a request.
+        shape: of the machine.
+        turns: when the requests of each are due, in seconds from its start.
+        seed: of the service times; each load has its own.
+    """
+    parts = [opened(costs, shape, times, seed * len(turns) + n) for n, times in enumerate(turns)]
+    whole = Told(sum(part.seconds for part in parts))
+    for part in parts:
+        whole.offered += part.offered
+        whole.latencies_ms += part.latencies_ms
+        whole.refused += part.refused
+        whole.late += part.late
+        whole.busy += part.busy * part.seconds / whole.seconds
+        whole.queue_ms += part.queue_ms * part.offered
+    whole.queue_ms /= max(1, whole.offered)
+    return whole
+
+
 def closed(
     costs: Costs, shape: Shape, clients: int, seconds: float, seed: int = 0, warm_up_s: float = 1.0
 ) -> tuple[Told, dict[str, float]]:

@@ -73,7 +73,7 @@ def _costs(measured: Figures, compared: Figures) -> str:
     rows.append(["speed of a core while both are busy", _share(costs["together"])])
     answers = compared["capacity"]
     rows.append([
-        "capacity, 16 clients: measured (before, amid and after the curve), simulated",
+        "capacity, 16 clients: measured (each round), simulated",
         f"{answers['measured']:.1f}/s "
         f"({', '.join(str(row['rate']) for row in measured['capacity'])}), "
         f"{answers['simulated']:.1f}/s",

@@ -29,7 +29,7 @@ def test_it_measures_the_service_and_simulates_what_it_measured(tmp_path: Path) 
     assert [row["share"] for row in measured["curve"]] == list(measuring.QUICK.shares)
     for row in measured["curve"]:
         asked = row["answers"] + row["refused"] + row["failed"]
-        seconds = measuring.QUICK.seconds_of(row["share"])
+        seconds = measuring.QUICK.turn_s(row["share"])
         assert asked == len(load.arrivals(row["offered"], seconds))
         assert row["answers"] > 0 and row["p50_ms"] > 0
     assert measured["capacity"][0]["cpu_ms"]["predictor"] > 0

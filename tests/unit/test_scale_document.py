@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 
-from bench import load
 from bench.scale import assumptions, calibrating, comparing, simulation, sizing, tables
 from tests.conftest import PROJECT
 
@@ -44,8 +43,8 @@ def test_the_simulation_still_says_what_stands_in_the_figures(mix: str) -> None:
     measured = FIGURES["measured"][mix]
     row = next(row for row in FIGURES["compared"][mix]["rows"] if row["share"] == 0.7)
     costs, shape = calibrating.costs_of(measured), calibrating.shape_of(measured)
-    times = load.arrivals(row["offered"], measured["plan"]["point_s"])
-    runs = [simulation.opened(costs, shape, times, n).row() for n in range(comparing.SEEDS)]
+    turns = comparing.arrivals(measured, row)
+    runs = [simulation.in_turns(costs, shape, turns, n).row() for n in range(comparing.SEEDS)]
 
     for key in ("p50_ms", "p99_ms", "rate"):
         mean = sum(run[key] for run in runs) / len(runs)

@@ -13,7 +13,7 @@ import pytest
 from bench import load
 from bench.scale.fleet import balanced
 from bench.scale.machine import Costs, Shape
-from bench.scale.simulation import Told, closed, opened
+from bench.scale.simulation import Told, closed, in_turns, opened
 from bench.scale.spike import Rise, rise
 from tests.amount import SOAK, amount
 
@@ -153,6 +153,17 @@ def test_the_same_seed_gives_the_same_and_another_gives_another() -> None:
 
     assert first.latencies_ms == again.latencies_ms
     assert first.latencies_ms != other.latencies_ms
+
+
+def test_turns_are_told_as_one_load() -> None:
+    times = load.arrivals(80.0, 3.0)
+    once, twice = in_turns(SERVICE, Shape(), [times]), in_turns(SERVICE, Shape(), [times, times])
+    parts = [opened(SERVICE, Shape(), times, seed) for seed in (0, 1)]
+
+    assert once.latencies_ms == parts[0].latencies_ms
+    assert twice.latencies_ms == [*parts[0].latencies_ms, *parts[1].latencies_ms]
+    assert twice.rate == pytest.approx(sum(p.rate * p.seconds for p in parts) / twice.seconds)
+    assert twice.queue_ms == pytest.approx(sum(part.queue_ms for part in parts) / 2)
 
 
 def test_two_choices_are_nearly_as_good_as_all_and_better_than_chance() -> None:
