@@ -5,9 +5,7 @@ from dataclasses import asdict
 from statistics import fmean
 from typing import Any
 
-from bench import load
 from bench.scale import calibrating, simulation
-from bench.scale.measuring import Plan
 
 SEEDS = 10
 FIGURES = ("p50_ms", "p99_ms", "rate", "refused", "queue_ms")
@@ -27,10 +25,11 @@ def compare(
         the costs that were used, the capacity, and a row a point.
     """
     costs, shape = calibrating.costs_of(measured), calibrating.shape_of(measured)
+    each = calibrating.by_round(costs, measured)
     rows = []
     for point in measured["curve"]:
-        turns = arrivals(measured, point)
-        runs = [simulation.in_turns(costs, shape, turns, seed).row() for seed in range(seeds)]
+        turns = calibrating.arrivals(measured, point["share"])
+        runs = [simulation.in_turns(each, shape, turns, seed).row() for seed in range(seeds)]
         rows.append({
             "share": point["share"],
             "offered": point["offered"],
@@ -103,13 +102,6 @@ def _measured(point: Mapping[str, Any]) -> dict[str, float]:
         "queue_ms": point["stages_ms"]["queue"],
         "others": point["others"],
     }
-
-
-def arrivals(measured: Mapping[str, Any], point: Mapping[str, Any]) -> list[list[float]]:
-    """When the requests of a point of the curve were due, round by round, in seconds."""
-    plan = Plan(**measured["plan"])
-    seconds = plan.turn_s(point["share"])
-    return [load.arrivals(point["offered"], seconds, number) for number in range(plan.rounds)]
 
 
 def _rounded(value: float) -> float:

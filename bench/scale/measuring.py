@@ -27,6 +27,7 @@ CLIENTS = 16
 STAGES = ("decode", "detect", "classify")
 SHARES = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
 """Offered rates of the curve, as shares of the capacity."""
+OVERLOAD = 2.0
 _QUANTILES = 100
 
 
@@ -55,7 +56,9 @@ class Plan:
     point_s: float = 16.0
 
     def turn_s(self, share: float) -> float:
-        """How long a point is measured in each round."""
+        """How long a rate is asked for in each round."""
+        if share == OVERLOAD:
+            return self.overload_s / self.rounds
         return self.point_s * (2 if share < 0.5 else 1) / self.rounds
 
     @property
@@ -158,10 +161,10 @@ class _Bench:
             raise harness.BenchError("The service answered nothing; its log says why.")
         if not self._offered:
             rate = self._capacity[0].row(1)["rate"]
-            self._offered = {share: round(share * rate, 2) for share in (*plan.shares, 2.0)}
-        self._open(self._overload, 2.0, plan.overload_s / plan.rounds, number)
+            self._offered = {share: round(share * rate, 2) for share in (*plan.shares, OVERLOAD)}
+        self._open(self._overload, OVERLOAD, number)
         for share in plan.shares:
-            self._open(self._curve[share], share, plan.turn_s(share), number)
+            self._open(self._curve[share], share, number)
 
     def told(self) -> dict[str, Any]:
         """Everything, as it goes into the JSON file."""
@@ -176,9 +179,10 @@ class _Bench:
             ],
         }
 
-    def _open(self, pooled: Pooled, share: float, seconds: float, number: int) -> None:
+    def _open(self, pooled: Pooled, share: float, number: int) -> None:
         """So many requests a second, at random times."""
         port, path, rate = self._served.port, self._served.path, self._offered[share]
+        seconds = self._plan.turn_s(share)
         self._load(
             pooled, lambda: load.opened(port, path, self._images, rate, seconds, seed=number)
         )

@@ -1,5 +1,6 @@
 """A fleet of simulated machines: what the plan in docs/SCALE.md is made of."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -120,7 +121,7 @@ def _spikes(
     amount: Amount,
     done: Callable[[], object],
 ) -> list[dict[str, Any]]:
-    machines = round(_ORDINARY / (capacity * assumptions.BUSY.value))
+    machines = math.ceil(_ORDINARY / (capacity * assumptions.BUSY.value))
     most = 10 * machines  # so that `maxReplicas` does not hide the rest
     rows = []
     node_s = start_s + assumptions.NODE_START.value

@@ -141,12 +141,15 @@ def in_turns(costs: Costs, shape: Shape, turns: Sequence[Sequence[float]], seed:
     """Several open loads, one after the other on an idle machine each, told as one.
 
     Args:
-        costs: of a request.
+        costs: of a request, in each.
         shape: of the machine.
         turns: when the requests of each are due, in seconds from its start.
         seed: of the service times; each load has its own.
     """
-    parts = [opened(costs, shape, times, seed * len(turns) + n) for n, times in enumerate(turns)]
+    parts = [
+        opened(cost, shape, times, seed * len(turns) + n)
+        for n, (cost, times) in enumerate(zip(costs, turns, strict=True))
+    ]
     whole = Told(sum(part.seconds for part in parts))
     for part in parts:
         whole.offered += part.offered

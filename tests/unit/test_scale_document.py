@@ -43,8 +43,9 @@ def test_the_simulation_still_says_what_stands_in_the_figures(mix: str) -> None:
     measured = FIGURES["measured"][mix]
     row = next(row for row in FIGURES["compared"][mix]["rows"] if row["share"] == 0.7)
     costs, shape = calibrating.costs_of(measured), calibrating.shape_of(measured)
-    turns = comparing.arrivals(measured, row)
-    runs = [simulation.in_turns(costs, shape, turns, n).row() for n in range(comparing.SEEDS)]
+    turns = calibrating.arrivals(measured, row["share"])
+    each = calibrating.by_round(costs, measured)
+    runs = [simulation.in_turns(each, shape, turns, n).row() for n in range(comparing.SEEDS)]
 
     for key in ("p50_ms", "p99_ms", "rate"):
         mean = sum(run[key] for run in runs) / len(runs)

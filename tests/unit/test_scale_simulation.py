@@ -157,13 +157,14 @@ def test_the_same_seed_gives_the_same_and_another_gives_another() -> None:
 
 def test_turns_are_told_as_one_load() -> None:
     times = load.arrivals(80.0, 3.0)
-    once, twice = in_turns(SERVICE, Shape(), [times]), in_turns(SERVICE, Shape(), [times, times])
-    parts = [opened(SERVICE, Shape(), times, seed) for seed in (0, 1)]
+    slow = replace(SERVICE, together=0.8)
+    whole = in_turns([SERVICE, slow], Shape(), [times, times])
+    parts = [opened(SERVICE, Shape(), times, 0), opened(slow, Shape(), times, 1)]
 
-    assert once.latencies_ms == parts[0].latencies_ms
-    assert twice.latencies_ms == [*parts[0].latencies_ms, *parts[1].latencies_ms]
-    assert twice.rate == pytest.approx(sum(p.rate * p.seconds for p in parts) / twice.seconds)
-    assert twice.queue_ms == pytest.approx(sum(part.queue_ms for part in parts) / 2)
+    assert whole.latencies_ms == [*parts[0].latencies_ms, *parts[1].latencies_ms]
+    assert whole.rate == pytest.approx(sum(p.rate * p.seconds for p in parts) / whole.seconds)
+    assert whole.queue_ms == pytest.approx(sum(part.queue_ms for part in parts) / 2)
+    assert parts[1].mean_ms > parts[0].mean_ms
 
 
 def test_two_choices_are_nearly_as_good_as_all_and_better_than_chance() -> None:
