@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_BOUNDARY = "hyojo-bench"
+
 
 @dataclass(frozen=True)
 class Load:
@@ -50,7 +52,7 @@ def closed(port: int, path: str, images: Sequence[bytes], clients: int, seconds:
     Args:
         port: on 127.0.0.1.
         path: that takes an image as the body of a POST.
-        images: JPEG files, asked about in turn.
+        images: JPEG files, or several as a `form`, asked about in turn.
         clients: how many.
         seconds: how long; what is under way then is awaited.
     """
@@ -176,12 +178,25 @@ async def _body(reader: asyncio.StreamReader, head: bytes) -> None:
         await reader.readexactly(int(rest.split(b"\r\n", 1)[0]))
 
 
+def form(images: Sequence[bytes]) -> bytes:
+    """Several JPEG files as the body of one request, for `closed` and `opened` (RFC 7578)."""
+    head = (
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
+    )
+    parts = [head.encode() + image + b"\r\n" for image in images]
+    return b"".join([*parts, f"--{_BOUNDARY}--\r\n".encode()])
+
+
 def _requests(path: str, images: Sequence[bytes]) -> list[bytes]:
+    kinds = [
+        f"multipart/form-data; boundary={_BOUNDARY}" if image.startswith(b"--") else "image/jpeg"
+        for image in images
+    ]
     return [
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
         f"Content-Length: {len(image)}\r\n\r\n".encode()
         + image
-        for image in images
+        for kind, image in zip(kinds, images, strict=True)
     ]
 
 

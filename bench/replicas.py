@@ -1,12 +1,13 @@
 """What Ray's replicas add on this machine: one worker, two, three, beside the service itself.
 
     $ python -m bench.replicas                      # about four minutes
+    $ python -m bench.replicas --images 8           # eight pictures a request
     $ python -m bench.replicas --workers 1 2 4 --rounds 3 --json
 
 Each takes its turn: `python -m service` with its defaults, then `python -m service.ray_app` with so
 many worker replicas of one predictor each, one gateway replica, on a cluster of its own. Sixteen
-clients in a closed loop ask about one JPEG of 640 x 480 with one face, the load generator on the
-same cores; told is the median of the rounds. It needs `make .venv/.installed-ray`.
+clients in a closed loop ask about JPEGs of 640 x 480 with one face, the load generator on the same
+cores; told is the median of the rounds. It needs `make .venv/.installed-ray`.
 """
 
 import argparse
@@ -41,8 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         with tqdm(total=options.rounds * len(turns), unit="service", file=sys.stderr) as bar:
             for _ in range(options.rounds):
                 for turn in turns:
-                    with _served(turn) as served:
-                        rows[turn].append(_measure(served, options.seconds))
+                    with _served(turn, CLIENTS * options.images) as served:
+                        rows[turn].append(_measure(served, options.seconds, options.images))
                     bar.update()
     except BenchError as error:
         print(f"bench.replicas: {error}", file=sys.stderr)
@@ -52,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "cores": harness.cores(),
         "rounds": options.rounds,
+        "images": options.images,
         "services": [_told(turn, rows[turn]) for turn in turns],
     }
     print(json.dumps(figures, indent=1) if options.json else table(figures))
@@ -60,44 +62,52 @@ def main(argv: list[str] | None = None) -> int:
 
 def table(figures: dict[str, Any]) -> str:
     """What was measured, in Markdown."""
-    head = ("", "requests/s", "median ms", "p99 ms", "errors", "processor ms a request", "ready")
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    columns = {
+        "requests/s": "{rate:.1f}",
+        "images/s": "{images_s:.1f}",
+        "median ms": "{p50_ms:.0f}",
+        "p99 ms": "{p99_ms:.0f}",
+        "errors": "{errors:.0f}",
+        "processor ms a request": "{cpu_ms:.1f}",
+        "ready": "{ready_s:.1f} s",
+    }
+    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for row in figures["services"]:
         name = "make serve" if row["workers"] is None else f"Ray, workers: {row['workers']}"
-        lines.append(
-            f"| {name} | {row['rate']:.1f} | {row['p50_ms']:.0f} | {row['p99_ms']:.0f} "
-            f"| {row['errors']:.0f} | {row['cpu_ms']:.1f} | {row['ready_s']:.1f} s |"
-        )
+        cells = [form.format(**row) for form in columns.values()]
+        lines.append(f"| {' | '.join([name, *cells])} |")
     return "\n".join(lines)
 
 
 @contextmanager
-def _served(workers: int | None) -> Iterator[Served]:
-    """The service, or so many workers on Ray; ready."""
+def _served(workers: int | None, queue: int) -> Iterator[Served]:
+    """The service, or so many workers on Ray; ready, with room for so many waiting images."""
+    own = {"HYOJO_QUEUE_SIZE": str(queue), "HYOJO_LOG_LEVEL": "error"}
     if workers is None:
-        with harness.service() as served:
+        with harness.service(own) as served:
             yield served
         return
     port = harness.free_port()
     command = [sys.executable, "-m", "service.ray_app", "--replicas", str(workers)]
-    own = {"HYOJO_PORT": str(port), "HYOJO_LOG_LEVEL": "error"}
+    own |= {"HYOJO_PORT": str(port)}
     began = time.perf_counter()
     with harness.started(command, own) as process:
         ready_s = harness.wait_for(process, port, "/readyz", began)
         yield Served(process.pid, port, "/classify", ready_s, ready_s)
 
 
-def _measure(served: Served, seconds: float) -> dict[str, float]:
-    images = [pictures.vga()]
-    load.closed(served.port, served.path, images, CLIENTS, min(_WARM_UP_S, seconds))
+def _measure(served: Served, seconds: float, images: int) -> dict[str, float]:
+    body = [load.form([pictures.vga()] * images) if images > 1 else pictures.vga()]
+    load.closed(served.port, served.path, body, CLIENTS, min(_WARM_UP_S, seconds))
     pids = harness.tree(served.pid)
     used = harness.cpu_s(pids)
-    got = load.closed(served.port, served.path, images, CLIENTS, seconds)
+    got = load.closed(served.port, served.path, body, CLIENTS, seconds)
     answers = len(got.latencies_ms)
     if not answers:
         raise BenchError("It answered nothing. Try it by hand: python -m service.ray_app")
     return {
         "rate": got.rate,
+        "images_s": got.rate * images,
         "p50_ms": got.percentile(50),
         "p99_ms": got.percentile(99),
         "errors": float(got.errors),
@@ -127,6 +137,9 @@ def _parser() -> argparse.ArgumentParser:
         default=[1, 2, 3],
         metavar="N",
         help="numbers of worker replicas to try (default: 1 2 3)",
+    )
+    parser.add_argument(
+        "--images", type=number, default=1, metavar="N", help="in each request (default: 1)"
     )
     parser.add_argument(
         "--rounds", type=number, default=2, metavar="N", help="turns of each (default: 2)"

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import PROJECT
 from tests.ray.conftest import PATIENCE_S
 
@@ -16,13 +18,14 @@ def _run(*words: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_it_measures_the_service_and_its_replicas_on_ray() -> None:
-    done = _run("--workers", "1", "--rounds", "1", "--seconds", "1", "--json")
+    done = _run("--workers", "1", "--rounds", "1", "--seconds", "1", "--images", "2", "--json")
 
     assert done.returncode == 0, done.stderr
     services = json.loads(done.stdout)["services"]
     assert [row["workers"] for row in services] == [None, 1]
     for row in services:
         assert row["rate"] > 1 and row["errors"] == 0
+        assert row["images_s"] == pytest.approx(2 * row["rate"], abs=0.02)
         assert 0 < row["p50_ms"] <= row["p99_ms"]
         assert row["cpu_ms"] > 1, "the processes that work are counted"
 
