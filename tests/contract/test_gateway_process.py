@@ -113,6 +113,7 @@ def test_a_worker_that_hangs_is_given_up_at_the_deadline(launch: Launcher) -> No
     gateway = alone(launch, deadline_s=1)
     worker = launch("infer.py", worker=gateway.endpoint, predictors=1)
     gateway.wait_for(lambda: is_ready(gateway.url), "readiness", 60)
+    requests.post(f"{gateway.url}/classify", files={"image": b"x"}, timeout=40)  # now connected
     worker.process.send_signal(signal.SIGSTOP)
     try:
         started = time.monotonic()
