@@ -24,6 +24,7 @@ import math
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -104,6 +105,12 @@ def _measured(figures: dict[str, Any], out: Path) -> dict[str, Any]:
     if not found:
         raise BenchError(
             f"{out}/scale.json holds no measurement. Measure first: "
+            f"python -m bench.scale --out {out}"
+        )
+    known = {field.name for field in fields(measuring.Plan)}
+    if any(set(one["plan"]) != known for one in found.values()):
+        raise BenchError(
+            f"{out}/scale.json was measured by another version. Measure again: "
             f"python -m bench.scale --out {out}"
         )
     return found

@@ -72,6 +72,17 @@ def test_a_damaged_file_of_figures_is_named(
     assert "scale.json is no JSON" in capsys.readouterr().err
 
 
+def test_figures_of_another_version_are_not_guessed_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = json.loads((PROJECT / "docs" / "scale.json").read_text())
+    kept["measured"]["vga"]["plan"]["again_s"] = 60.0
+    (tmp_path / "scale.json").write_text(json.dumps(kept))
+
+    assert command.main(["again", "--out", str(tmp_path)]) == 1
+    assert "Measure again" in capsys.readouterr().err
+
+
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         command.main(["--help"])
