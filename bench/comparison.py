@@ -7,7 +7,6 @@ from bench import harness, load, pictures
 from bench.peers import Peer, PeerError, named
 from bench.peers.running import started
 
-CLIENTS = 16
 OURS = "hyojo"
 
 
@@ -57,8 +56,8 @@ def _theirs(peer: Peer, image: bytes, seconds: float) -> dict[str, float]:
 
 
 def _load(port: int, path: str, image: bytes, seconds: float) -> dict[str, float]:
-    load.closed(port, path, [image], CLIENTS, 1.5)
-    told = load.closed(port, path, [image], CLIENTS, seconds)
+    load.closed(port, path, [image], load.CLIENTS, 1.5)
+    told = load.closed(port, path, [image], load.CLIENTS, seconds)
     return {
         "rate": told.rate,
         "p50_ms": told.percentile(50),

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+CLIENTS = 16
+"""Of a closed loop that shows what something can answer at most."""
 _BOUNDARY = "hyojo-bench"
 
 
@@ -67,7 +69,7 @@ def opened(
     Args:
         port: on 127.0.0.1.
         path: that takes an image as the body of a POST.
-        images: JPEG files, asked about in turn.
+        images: JPEG files, or several as a `form`, asked about in turn.
         rate: requests a second.
         seconds: how long.
         seed: of the times.

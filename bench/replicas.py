@@ -27,7 +27,6 @@ from bench.harness import BenchError, Served
 from service import ray_node
 from service.arguments import positive
 
-CLIENTS = 16
 _WARM_UP_S = 3.0
 
 
@@ -42,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         with tqdm(total=options.rounds * len(turns), unit="service", file=sys.stderr) as bar:
             for _ in range(options.rounds):
                 for turn in turns:
-                    with _served(turn, CLIENTS * options.images) as served:
+                    with _served(turn, load.CLIENTS * options.images) as served:
                         rows[turn].append(_measure(served, options.seconds, options.images))
                     bar.update()
     except BenchError as error:
@@ -98,10 +97,10 @@ def _served(workers: int | None, queue: int) -> Iterator[Served]:
 
 def _measure(served: Served, seconds: float, images: int) -> dict[str, float]:
     body = [load.form([pictures.vga()] * images) if images > 1 else pictures.vga()]
-    load.closed(served.port, served.path, body, CLIENTS, min(_WARM_UP_S, seconds))
+    load.closed(served.port, served.path, body, load.CLIENTS, min(_WARM_UP_S, seconds))
     pids = harness.tree(served.pid)
     used = harness.cpu_s(pids)
-    got = load.closed(served.port, served.path, body, CLIENTS, seconds)
+    got = load.closed(served.port, served.path, body, load.CLIENTS, seconds)
     answers = len(got.latencies_ms)
     if not answers:
         raise BenchError("It answered nothing. Try it by hand: python -m service.ray_app")

@@ -13,8 +13,6 @@ from typing import Any
 from bench import harness, load, pictures
 from bench.harness import PROJECT, Served
 
-CLIENTS = 16
-
 
 def overhead(rounds: int, seconds: float) -> dict[str, Any]:
     """One request at a time, bare and through the service in turn.
@@ -47,11 +45,11 @@ def throughput(rounds: int, seconds: float) -> dict[str, Any]:
     count = harness.cores()
     rows = []
     with harness.service() as served, _bare(image, count) as bares:
-        load.closed(served.port, served.path, [image], CLIENTS, 2.0)
+        load.closed(served.port, served.path, [image], load.CLIENTS, 2.0)
         for _ in range(rounds):
             alone = _together(bares, seconds)
             busy = harness.busy_s()
-            told = load.closed(served.port, served.path, [image], CLIENTS, seconds)
+            told = load.closed(served.port, served.path, [image], load.CLIENTS, seconds)
             others = harness.busy_s() - busy
             # What the generator used, the bare loops could have had.
             room = 1 - told.generator_cpu_s / (count * told.seconds)

@@ -2,7 +2,7 @@
 
     $ python -m bench.vitals                 # a table; about half a minute
     $ python -m bench.vitals --json > vitals.json
-    $ HYOJO_PARAMS=params python -m bench.vitals --model mugs    # one of one's own
+    $ python -m bench.vitals --model mugs    # one of one's own
 
 Starts `python -m service` with its defaults on a free port, waits until /readyz says yes, then
 sends one picture again and again over one connection, one at a time. Run it on an idle machine:

@@ -162,9 +162,8 @@ def pool(
     except BaseException:  # Ctrl-C, also while their end is awaited: they might never hear of it
         for process in multiprocessing.active_children():
             process.terminate()
-        raise
-    finally:
         workers.shutdown(cancel_futures=True)
+        raise
 
 
 def settle() -> None:

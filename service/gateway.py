@@ -19,12 +19,13 @@ from service.body import Limits
 from service.client import Client, WorkerClient
 from service.errors import ApiError
 from service.hooks import install
+from service.kinship import PROJECT
 from service.metrics import Metrics
 from service.pages import SECURITY_HEADERS, Pages
 from service.protocol import StatusReply
 from service.proxies import TrustedProxies
 from service.routes import add_pages, add_service
-from service.settings import PROJECT, Settings, load_settings
+from service.settings import Settings, load_settings
 from service.uploads import Fetch
 
 _ALWAYS = list(SECURITY_HEADERS.items())

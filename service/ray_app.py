@@ -31,10 +31,11 @@ import threading
 from typing import Any
 
 from service import logs, ray_node
+from service.cores import usable_cores
 from service.errors import ApiError, SettingsError
 from service.kinship import PROJECT
 from service.ray_options import Plan, parser
-from service.settings import Settings, load_settings, usable_cores
+from service.settings import Settings, load_settings
 
 _SHIPPED_WITHOUT = (
     *(".git", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"),

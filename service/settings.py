@@ -19,26 +19,17 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service import lists
+from service.cores import usable_cores
 from service.errors import SettingsError
+from service.kinship import PROJECT
 from service.scratch import temporary_folder
 
 PREFIX = "HYOJO_"
-PROJECT = Path(__file__).resolve().parent.parent
 MEGABYTE = 1024 * 1024
 _SECRET = frozenset({"api_keys"})
 """Settings whose values stand in no message."""
 _LONGEST_SOCKET_PATH = 107
 """Bytes; the kernel's sockaddr_un holds no longer path."""
-
-
-def usable_cores() -> int:
-    """Cores this process may use: its affinity, cut by the container's CPU quota."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
-    except (OSError, ValueError):
-        return cores
 
 
 def default_worker() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import load
 from bench.scale.machine import Costs, Shape
-from bench.scale.measuring import CLIENTS, OVERLOAD, Plan
+from bench.scale.measuring import OVERLOAD, Plan
 from bench.scale.simulation import closed, in_turns, opened
 
 _LOW_S = 60.0
@@ -112,7 +112,9 @@ def shape_of(measured: Mapping[str, Any]) -> Shape:
     return Shape(cores=cores, predictors=min(4, cores))
 
 
-def capacity_of(costs: Costs, shape: Shape, seconds: float = 30.0, clients: int = CLIENTS) -> float:
+def capacity_of(
+    costs: Costs, shape: Shape, seconds: float = 30.0, clients: int = load.CLIENTS
+) -> float:
     """Answers a second of the closed loop, simulated."""
     return closed(costs, shape, clients, seconds)[0].rate
 

@@ -23,7 +23,6 @@ from bench.harness import PROJECT, Served
 from bench.scale.pooled import Pooled
 from service.settings import Settings
 
-CLIENTS = 16
 STAGES = ("decode", "detect", "classify")
 SHARES = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
 """Offered rates of the curve, as shares of the capacity."""
@@ -108,7 +107,7 @@ def measure(
     with harness.service() as served:
         if first:
             harness.before_others(served.pid)
-        load.closed(served.port, served.path, images, CLIENTS, min(3.0, plan.closed_s))
+        load.closed(served.port, served.path, images, load.CLIENTS, min(3.0, plan.closed_s))
         bench = _Bench(served, images, plan, done)
         for number in range(plan.rounds):
             bench.take_turn(number)
@@ -155,12 +154,14 @@ class _Bench:
         self._capacity.append(Pooled())
         self._load(
             self._capacity[-1],
-            lambda: load.closed(port, path, self._images, CLIENTS, plan.closed_s / plan.rounds),
+            lambda: load.closed(
+                port, path, self._images, load.CLIENTS, plan.closed_s / plan.rounds
+            ),
         )
-        if not self._capacity[-1].latencies_ms:
+        if not self._capacity[-1].whole.rate:
             raise harness.BenchError("The service answered nothing; its log says why.")
         if not self._offered:
-            rate = self._capacity[0].row(1)["rate"]
+            rate = round(self._capacity[0].whole.rate, 2)
             self._offered = {share: round(share * rate, 2) for share in (*plan.shares, OVERLOAD)}
         self._open(self._overload, OVERLOAD, number)
         for share in plan.shares:

@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
-
-import numpy as np
 
 from bench.load import Load
 
@@ -15,20 +14,14 @@ class Pooled:
     """What came of some loads, and what they cost.
 
     Attributes:
-        seconds: of all of them.
-        latencies_ms: of all answers.
-        refused: how many requests were.
-        failed: requests that got neither.
-        cpu_ms: processor time by role.
+        loads: they themselves.
+        cpu_s: the service's processor time by role.
         spans_s: of the stages, by name; `count` is how many images they are of.
         others_s: processor time that was neither the service's nor the generator's.
     """
 
-    seconds: float = 0.0
-    latencies_ms: list[float] = field(default_factory=list)
-    refused: int = 0
-    failed: int = 0
-    cpu_ms: Counter[str] = field(default_factory=Counter)
+    loads: list[Load] = field(default_factory=list)
+    cpu_s: Counter[str] = field(default_factory=Counter)
     spans_s: Counter[str] = field(default_factory=Counter)
     others_s: float = 0.0
 
@@ -36,34 +29,38 @@ class Pooled:
         self, told: Load, cpu_s: Mapping[str, float], spans_s: Mapping[str, float], others_s: float
     ) -> None:
         """One load more; the arguments are as the attributes."""
-        self.seconds += told.seconds
-        self.latencies_ms += told.latencies_ms
-        self.refused += told.refused
-        self.failed += told.errors - told.refused
-        used = {role: spent * 1e3 for role, spent in cpu_s.items()}
-        self.cpu_ms.update(used | {"generator": told.generator_cpu_s * 1e3})  # type: ignore[arg-type]
+        self.loads.append(told)
+        self.cpu_s.update(cpu_s)  # type: ignore[arg-type]
         self.spans_s.update(spans_s)  # type: ignore[arg-type]
         self.others_s += others_s
 
+    @property
+    def whole(self) -> Load:
+        """All of them as one."""
+        return Load(
+            seconds=sum(one.seconds for one in self.loads),
+            latencies_ms=tuple(chain.from_iterable(one.latencies_ms for one in self.loads)),
+            errors=sum(one.errors for one in self.loads),
+            generator_cpu_s=sum(one.generator_cpu_s for one in self.loads),
+            refused=sum(one.refused for one in self.loads),
+        )
+
     def row(self, cores: int) -> dict[str, Any]:
         """For the JSON file; `others` is a share of the machine."""
-        count = max(1.0, self.spans_s["count"])
-        quantiles = np.percentile(self.latencies_ms or [float("nan")], (50, 90, 99))
+        whole, count = self.whole, max(1.0, self.spans_s["count"])
+        cpu_s = {**self.cpu_s, "generator": whole.generator_cpu_s}
         return {
-            "seconds": round(self.seconds, 3),
-            "answers": len(self.latencies_ms),
-            "refused": self.refused,
-            "failed": self.failed,
-            "rate": round(len(self.latencies_ms) / self.seconds, 2),
-            **{
-                name: round(float(value), 2)
-                for name, value in zip(("p50_ms", "p90_ms", "p99_ms"), quantiles, strict=True)
-            },
+            "seconds": round(whole.seconds, 3),
+            "answers": len(whole.latencies_ms),
+            "refused": whole.refused,
+            "failed": whole.errors - whole.refused,
+            "rate": round(whole.rate, 2),
+            **{f"p{share}_ms": round(whole.percentile(share), 2) for share in (50, 90, 99)},
             "stages_ms": {
                 name: round(span / count * 1e3, 2)
                 for name, span in self.spans_s.items()
                 if name != "count"
             },
-            "cpu_ms": {role: round(spent, 1) for role, spent in self.cpu_ms.items()},
-            "others": round(self.others_s / (cores * self.seconds), 4),
+            "cpu_ms": {role: round(spent * 1e3, 1) for role, spent in cpu_s.items()},
+            "others": round(self.others_s / (cores * whole.seconds), 4),
         }

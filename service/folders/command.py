@@ -14,11 +14,12 @@ from models.errors import UsageError
 from service import ray_node
 from service.batch import Question
 from service.catalog import Catalog
+from service.cores import usable_cores
 from service.folders import parts, run, walk
 from service.folders.bundles import digest
 from service.folders.run import Run
 from service.hiring import size_for
-from service.settings import Settings, usable_cores
+from service.settings import Settings
 
 if TYPE_CHECKING:
     from service.folders.cluster import Cluster

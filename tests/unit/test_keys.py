@@ -9,7 +9,8 @@ import pytest
 
 from service import keys
 from service.errors import SettingsError
-from service.settings import PROJECT, load_settings
+from service.kinship import PROJECT
+from service.settings import load_settings
 
 TCP = "tcp://127.0.0.1:5555"
 
