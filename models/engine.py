@@ -14,19 +14,23 @@ class Engine:
     Args:
         graph: the `.json` that `paddle.jit.save` wrote.
         parameters: the `.pdiparams` beside it.
+        bfloat16: multiply in 16 bits; serving does not (docs/DESIGN.md, Fast). Only where the
+            processor can: Paddle ends the process elsewhere.
 
     Raises:
         Exception: of Paddle's own, where the two are no graph or do not fit.
         UsageError: Paddle cannot be loaded.
     """
 
-    def __init__(self, graph: Path, parameters: Path) -> None:
+    def __init__(self, graph: Path, parameters: Path, bfloat16: bool = False) -> None:
         paddle = native.library()
         config = paddle.AnalysisConfig(str(graph), str(parameters))
         config.disable_gpu()
         config.disable_glog_info()
         config.set_cpu_math_library_num_threads(1)
         config.enable_mkldnn()
+        if bfloat16:
+            config.enable_mkldnn_bfloat16()
         config.enable_new_ir(True)
         config.enable_new_executor()
         config.enable_memory_optim()
