@@ -259,7 +259,8 @@ class Worker:
 
     def _answer(self, ticket: int) -> None:
         pending = self._pending.pop(ticket)
-        slowest = max(pending.timings, key=lambda timings: timings.total)
+        # One that was broken took no stage's time, however long it waited.
+        slowest = max(pending.timings, key=lambda told: (told.decode > 0, told.total))
         reply = ClassifyReply(
             id=pending.request.id,
             model=pending.model,

@@ -27,6 +27,7 @@ ABOUT_THE_IMAGE = {
     "image_too_large",
     "invalid_request",  # text that is no base64
     "model_not_found",
+    "not_explainable",  # an average, where networks are there that can be averaged
     "unsupported_image",
     "url_input_disabled",
 }

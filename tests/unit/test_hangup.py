@@ -5,6 +5,7 @@ import pty
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.conftest import PROJECT
 
@@ -18,16 +19,18 @@ while True:
 """
 
 
-def test_a_signal_reloads_and_a_closed_terminal_ends() -> None:
+def test_a_signal_reloads_and_a_closed_terminal_ends(tmp_path: Path) -> None:
+    said = tmp_path / "stderr"
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(PROJECT)
+        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
         os.execv(sys.executable, [sys.executable, "-c", CODE])
     assert b"here" in _until(terminal, b"here")
     os.kill(pid, signal.SIGHUP)
     assert b"reload" in _until(terminal, b"reload")
     os.close(terminal)  # the kernel sends SIGHUP to who was attached
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7, said.read_text()
 
 
 def test_without_a_terminal_it_always_reloads() -> None:

@@ -59,3 +59,14 @@ def test_a_lost_predictor_costs_none_of_those_it_held_together(face_jpeg: bytes)
         replaced = counted(service, "predictors_replaced")
     assert replaced == 1
     assert load.kinds.keys() == {"200"}, load.kinds
+
+
+def test_times_are_told_of_an_image_that_was_looked_at(face_jpeg: bytes) -> None:
+    """The last one is broken: it has waited longest and took no stage's time."""
+    with ready_service(predictors=1, max_batch_size=1) as service:
+        files = [("image", face_jpeg), ("image", face_jpeg[:3000])]
+        answer = requests.post(f"{service.url}/classify", files=files, timeout=30).json()
+    assert [bool(result["error"]) for result in answer["results"]] == [False, True]
+    timings = answer["timings_ms"]
+    assert timings["classify"] > 0
+    assert timings["total"] > timings["decode"] > 0
