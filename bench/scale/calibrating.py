@@ -1,79 +1,86 @@
 """From what was measured to what the simulation is told.
 
-Only one picture after the other, a quarter of the capacity and twice the capacity go in. The other
+Only one picture after the other, a quarter of the capacity and loads far above it go in. The other
 points of the curve are there to judge it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from statistics import fmean
 from typing import Any
 
 from bench import load
 from bench.scale.machine import Costs, Shape
-from bench.scale.measuring import OVERLOAD, Plan
-from bench.scale.simulation import closed, in_turns, opened
+from bench.scale.measuring import Plan
+from bench.scale.simulation import Told, closed, in_turns
 
-_LOW_S = 60.0
-_ROUNDS = 4
+_ROUNDS = 12
+_STEP = 0.8
+"""Of a correction: what changes one figure changes the others, too."""
 WAKE_UPS = 7
 """Of a request: client, gateway and worker wake up twice, a predictor once."""
 LOW = 0.25
 """Share of the capacity at which costs and the median are taken from the curve."""
+_SLEEPERS = ("predictor", "gateway", "worker")
+"""Roles that cost more after they have slept."""
 
 
 def costs_of(measured: Mapping[str, Any]) -> Costs:
-    """The costs of a request, in ms of a core that is busy alone.
+    """The costs of a request, in processor ms.
 
     - work: the stages as the service tells them, one request at a time.
-    - predictor, gateway, worker, client: processor time an answer at a quarter of the capacity; of
-      the predictor what the stages are not.
-    - together: so that at twice the capacity as many are answered as were. Caches that both cores
-      share make it less than 1, and so does what others used; what is always awake makes it more.
-    - refusal: what twice the capacity took beyond what its answers cost, a refusal.
     - shared: the network's time for several crops at once beside as often for one.
+    - refusal: what more refusals for the same answers cost, from one overload to the next.
+    - predictor (beside the stages), gateway, worker, client: what an answer takes of them at the
+      overloads, refusals apart; and waking: what it takes of the first three more at a quarter of
+      the capacity, where they sleep before most things.
+    - together: so that as many are answered at the overloads as were; at first the share of the
+      cores' time that was used.
     - wake: what of the median at a quarter of the capacity the rest does not explain, in sevenths.
 
     Args:
         measured: by `bench.scale.measuring.measure`.
     """
-    low = low_point(measured)
+    low, over = low_point(measured), measured["overload"]
     work = tuple(tuple(row["work_ms"]) for row in measured["lone"])
     order = tuple(measured["order"])
-    mean_work = fmean(fmean(work[kind]) for kind in order)
-    all_ms = sum(_each(low, role) for role in ("predictor", "gateway", "worker", "generator"))
+    used_s = sum(sum(row["cpu_ms"].values()) / 1e3 for row in over)
     costs = Costs(
         work=work,
         order=order,
-        predictor_ms=max(0.0, _each(low, "predictor") - mean_work),
-        gateway_ms=_each(low, "gateway"),
-        worker_ms=_each(low, "worker"),
-        client_ms=_each(low, "generator"),
-        together=measured["overload"]["rate"] * all_ms / (measured["cores"] * 1e3),  # at first
+        gateway_ms=_each([low], "gateway"),
+        worker_ms=_each([low], "worker"),
+        client_ms=_answer_ms(over, "generator"),
+        refusal_ms=_refusal_ms(over, "gateway"),
+        client_refusal_ms=_refusal_ms(over, "generator"),
+        together=used_s / (measured["cores"] * sum(row["seconds"] for row in over)),
         shared_ms=shared_ms(measured),
     )
-    return _fitted(costs, measured)
-
-
-def _fitted(costs: Costs, measured: Mapping[str, Any]) -> Costs:
-    """With the time to wake up that gives the low median, and the speed and the costs of a refusal
-    that give the answers and the bill of twice the capacity."""
-    shape, low, over = shape_of(measured), low_point(measured), measured["overload"]
-    times = load.arrivals(low["offered"], _LOW_S)
-    turns = arrivals(measured, OVERLOAD)
     for _ in range(_ROUNDS):
-        off = low["p50_ms"] - opened(costs, shape, times).percentile(50)
-        speed = (
-            costs.together * over["rate"] / in_turns(by_round(costs, measured), shape, turns).rate
-        )
-        costs = replace(
-            costs,
-            wake_ms=max(0.0, costs.wake_ms + off / WAKE_UPS),
-            together=speed,
-            refusal_ms=_beyond(over, "gateway", costs.gateway_ms, speed),
-            client_refusal_ms=_beyond(over, "generator", costs.client_ms, speed),
-        )
+        costs = _nearer(costs, measured)
     return costs
+
+
+def _nearer(costs: Costs, measured: Mapping[str, Any]) -> Costs:
+    """Corrected by what is simulated with them and was measured otherwise."""
+    low, over = low_point(measured), measured["overload"]
+    shape, each = shape_of(measured), by_round(costs, measured)
+    idle = in_turns(each, shape, arrivals(measured, low["share"]))
+    full = [in_turns(each, shape, arrivals(measured, row["share"])) for row in over]
+    known: Mapping[str, float] = asdict(costs)
+    better = {}
+    for role in _SLEEPERS:
+        was, waking = known[f"{role}_ms"], known[f"{role}_waking_ms"]
+        now = was + _STEP * (_each(over, role) - _simulated(full, role))
+        now = now if role == "predictor" else max(0.0, now)
+        lacks = _each([low], role) - _simulated([idle], role) - (now - was)
+        better[f"{role}_ms"] = now
+        better[f"{role}_waking_ms"] = max(0.0, waking + lacks / _share(idle.cold[role], [idle]))
+    off = low["p50_ms"] - idle.percentile(50)
+    answered = sum(row["rate"] for row in over) / sum(told.rate for told in full)
+    better["together"] = costs.together * (1 + _STEP * (answered - 1))
+    better["wake_ms"] = max(0.0, costs.wake_ms + off / WAKE_UPS)
+    return replace(costs, **better)
 
 
 def by_round(costs: Costs, measured: Mapping[str, Any]) -> list[Costs]:
@@ -124,11 +131,34 @@ def measured_capacity(measured: Mapping[str, Any]) -> float:
     return fmean(row["rate"] for row in measured["capacity"])
 
 
-def _each(row: Mapping[str, Any], role: str) -> float:
-    return float(row["cpu_ms"][role]) / max(1, row["answers"])
+def _each(rows: Sequence[Mapping[str, Any]], role: str) -> float:
+    """Processor ms of a role an answer; of overloads, its refusals among them."""
+    spent = sum(float(row["cpu_ms"][role]) for row in rows)
+    return spent / max(1, sum(int(row["answers"]) for row in rows))
 
 
-def _beyond(over: Mapping[str, Any], role: str, answer_ms: float, together: float) -> float:
-    """What a refusal cost a role, in ms of a core that is busy alone."""
-    rest = over["cpu_ms"][role] * together - over["answers"] * answer_ms
-    return max(0.0, rest / max(1, over["refused"] + over["failed"]))
+def _simulated(told: Sequence[Told], role: str) -> float:
+    """The same of what was simulated."""
+    return _share(sum(one.used_ms[role] for one in told), told)
+
+
+def _share(amount: float, told: Sequence[Told]) -> float:
+    """An answer's."""
+    return amount / max(1, sum(len(one.latencies_ms) for one in told))
+
+
+def _refusal_ms(over: Sequence[Mapping[str, Any]], role: str) -> float:
+    """What a refusal costs a role: what two overloads differ in for an answer."""
+    (some, more), (low, high) = map(_refused, over), (_each([row], role) for row in over)
+    return max(0.0, (high - low) / (more - some)) if more > some else 0.0
+
+
+def _answer_ms(over: Sequence[Mapping[str, Any]], role: str) -> float:
+    """What an answer costs a role, its refusals apart."""
+    refused = fmean(map(_refused, over))
+    return max(0.0, fmean(_each([row], role) for row in over) - refused * _refusal_ms(over, role))
+
+
+def _refused(row: Mapping[str, Any]) -> float:
+    """Refusals an answer."""
+    return float(row["refused"] + row["failed"]) / max(1, row["answers"])

@@ -6,6 +6,7 @@ short slices. Times are milliseconds.
 
 import heapq
 import itertools
+import math
 import random
 from collections import deque
 from collections.abc import Callable
@@ -13,6 +14,15 @@ from collections.abc import Callable
 import simpy
 
 Then = Callable[[], object]
+
+COLD_MS = 7.0
+"""Who has slept for so long is two thirds as cold as one gets: others have filled the caches, and
+the core may have slept. Chosen by hand to suit the two lowest rates of docs/SCALE.md."""
+
+
+def coldness(slept_ms: float) -> float:
+    """How cold a process is that has slept for so long: 0 not at all, 1 altogether."""
+    return 1 - math.exp(-slept_ms / COLD_MS)
 
 
 class Cores:
@@ -104,13 +114,20 @@ class Process:
 
     Args:
         cores: where it runs.
+        waking_ms: what it costs more to do a thing after a long sleep.
     """
 
-    def __init__(self, cores: Cores) -> None:
+    def __init__(self, cores: Cores, waking_ms: float = 0.0) -> None:
         self._cores = cores
+        self._waking_ms = waking_ms
+        self.used_ms = 0.0
+        """Processor ms so far, of a core that is busy alone."""
+        self.cold = 0.0
+        """How often it has been altogether cold; half as cold counts half."""
         self._waiting: deque[tuple[float, Then]] = deque()
         self._busy = False
         self._began = 0.0
+        self._ended = -math.inf
         self._busy_ms = 0.0
 
     @property
@@ -121,16 +138,20 @@ class Process:
     def do(self, ms: float, then: Then) -> None:
         """Work for `ms` after what was asked before, then call `then`."""
         if self._busy:
+            self.used_ms += ms
             self._waiting.append((ms, then))
-        else:
-            self._busy, self._began = True, self._cores.now
-            self._cores.wake(ms, lambda: self._end(then))
+            return
+        cold = coldness(self._cores.now - self._ended)
+        ms += cold * self._waking_ms
+        self.used_ms, self.cold = self.used_ms + ms, self.cold + cold
+        self._busy, self._began = True, self._cores.now
+        self._cores.wake(ms, lambda: self._end(then))
 
     def _end(self, then: Then) -> None:
         if self._waiting:
             ms, following = self._waiting.popleft()
             self._cores.work(ms, lambda: self._end(following))
         else:
-            self._busy = False
-            self._busy_ms += self._cores.now - self._began
+            self._busy, self._ended = False, self._cores.now
+            self._busy_ms += self._ended - self._began
         then()

@@ -1,7 +1,6 @@
 """What one service gives on larger machines, simulated: where adding cores stops to help."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from bench.scale.machine import Costs, Shape
@@ -34,7 +33,6 @@ def grow(costs: Costs, seconds: float, done: Callable[[], object]) -> list[dict[
         seconds: simulated, of each.
         done: called after each.
     """
-    elsewhere = replace(costs, client_ms=0.0, client_refusal_ms=0.0)
     rows = []
     for cores in CORES:
         for name, shape in shapes(cores).items():
@@ -42,7 +40,7 @@ def grow(costs: Costs, seconds: float, done: Callable[[], object]) -> list[dict[
                 shape.predictors + min(_MOST_WAITING, 2 * shape.predictors + 8),
                 shape.gateways * (shape.threads + shape.gateway_queue // 2),
             )
-            told, threads = closed(elsewhere, shape, clients, seconds)
+            told, threads = closed(costs.asked_from_elsewhere(), shape, clients, seconds)
             rows.append({
                 "cores": cores,
                 "shape": name,

@@ -4,15 +4,17 @@ A request's way is that of docs/DESIGN.md: the gateway's loop, one of its thread
 queue, a predictor, and back. Times are milliseconds.
 """
 
+import heapq
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import simpy
 
-from bench.scale.cores import Cores, Process
+from bench.scale.cores import Cores, Process, coldness
 from service.overload import LONGEST_WAIT_S
 
 Outcome = Literal["answered", "refused", "late"]
@@ -26,12 +28,16 @@ class Costs:
         work: what a predictor does for an image: quantiles of its time, from the least to the most,
             a row a kind of picture.
         order: which kind comes when.
-        predictor_ms: what a predictor does beside (messages, rounding).
+        predictor_ms: what a predictor does beside, an image; below 0 where `work` is of one that
+            sleeps between images.
         gateway_ms: of an answer.
         refusal_ms: of a request that the gateway refuses.
         worker_ms: of an image.
         client_ms: of whoever asks, where that runs on the same cores; 0 elsewhere.
         client_refusal_ms: of whoever is refused, likewise: the connection is a new one then.
+        predictor_waking_ms: see `Process`; of a call.
+        gateway_waking_ms: likewise; of half a request, as the next.
+        worker_waking_ms: likewise.
         wake_ms: see `Cores`; seven times a request where none is busy.
         together: see `Cores`.
         shared_ms: what an image less costs a predictor that has another in the same call.
@@ -45,9 +51,16 @@ class Costs:
     worker_ms: float = 0.0
     client_ms: float = 0.0
     client_refusal_ms: float = 0.0
+    predictor_waking_ms: float = 0.0
+    gateway_waking_ms: float = 0.0
+    worker_waking_ms: float = 0.0
     wake_ms: float = 0.0
     together: float = 1.0
     shared_ms: float = 0.0
+
+    def asked_from_elsewhere(self) -> "Costs":
+        """Without whoever asks, who runs on a machine of their own."""
+        return replace(self, client_ms=0.0, client_refusal_ms=0.0)
 
 
 @dataclass(frozen=True)
@@ -113,15 +126,20 @@ class Machine:
         self._random = random.Random(seed)
         self.cores = Cores(env, shape.cores, costs.together, costs.wake_ms, seed)
         self._client = Process(self.cores)
-        self._doors = [_Gateway(Process(self.cores), shape.threads) for _ in range(shape.gateways)]
-        self.worker = Process(self.cores)
+        self._doors = [
+            _Gateway(Process(self.cores, costs.gateway_waking_ms), shape.threads)
+            for _ in range(shape.gateways)
+        ]
+        self.worker = Process(self.cores, costs.worker_waking_ms)
         self._queue: deque[tuple[_Request, int]] = deque()
-        self._idle = shape.predictors
+        self._idle = [(number, -math.inf) for number in range(shape.predictors)]  # since when
         self.under_way = 0
         """Requests that have no answer yet."""
         self.waits_ms = 0.0
         """For a predictor, of all images together: what the service calls the stage `queue`."""
         self.waits = 0
+        self._predictors_ms = 0.0
+        self._predictors_cold = 0.0
 
     def ask(self, kinds: Sequence[int], told: Callable[[Outcome], object]) -> None:
         """A request is due, with an image of each kind given."""
@@ -135,6 +153,25 @@ class Machine:
         """Milliseconds in which its busiest single threads had something to do."""
         gateway = max(door.process.busy_ms for door in self._doors)
         return {"gateway": gateway, "worker": self.worker.busy_ms}
+
+    @property
+    def used_ms(self) -> dict[str, float]:
+        """Processor ms so far by role, of a core that is busy alone."""
+        return {
+            "predictor": self._predictors_ms,
+            "gateway": sum(door.process.used_ms for door in self._doors),
+            "worker": self.worker.used_ms,
+            "generator": self._client.used_ms,
+        }
+
+    @property
+    def cold(self) -> dict[str, float]:
+        """How often each role was cold so far, as `Process` counts it."""
+        return {
+            "predictor": self._predictors_cold,
+            "gateway": sum(door.process.cold for door in self._doors),
+            "worker": self.worker.cold,
+        }
 
     # The gateway -----------------------------------------------------------------------------
 
@@ -186,7 +223,7 @@ class Machine:
 
     def _admit(self, request: _Request) -> None:
         request.accepted, request.left = self._env.now, len(request.kinds)
-        if len(self._queue) + request.left > self._shape.queue + self._idle:
+        if len(self._queue) + request.left > self._shape.queue + len(self._idle):
             self._answer(request, "refused")
             return
         self._queue.extend((request, kind) for kind in request.kinds)
@@ -216,12 +253,18 @@ class Machine:
         return 1 << (fair.bit_length() - 1)
 
     def _predict(self, batch: list[tuple[_Request, int]]) -> None:
-        self._idle -= 1
+        number, since = heapq.heappop(self._idle)  # the first one, as `service.pool` has it
+        cold = coldness(self._env.now - since)
         ms = sum(self._work_ms(kind) for _, kind in batch)
-        ms -= (len(batch) - 1) * self._costs.shared_ms
+        ms += cold * self._costs.predictor_waking_ms - (len(batch) - 1) * self._costs.shared_ms
+        self._predictors_ms += ms
+        self._predictors_cold += cold
 
         def predicted() -> None:
-            self.worker.do(self._costs.worker_ms / 2 * len(batch), lambda: self._settle(batch))
+            idle = number, self._env.now
+            self.worker.do(
+                self._costs.worker_ms / 2 * len(batch), lambda: self._settle(batch, idle)
+            )
 
         self.cores.wake(ms, predicted)
 
@@ -232,9 +275,9 @@ class Machine:
         ms = row[low] + (row[min(low + 1, len(row) - 1)] - row[low]) * (place - low)
         return ms + self._costs.predictor_ms
 
-    def _settle(self, batch: list[tuple[_Request, int]]) -> None:
+    def _settle(self, batch: list[tuple[_Request, int]], idle: tuple[int, float]) -> None:
         """The worker has heard a predictor: it is idle again, and whoever is complete is told."""
-        self._idle += 1
+        heapq.heappush(self._idle, idle)
         for request, _ in batch:
             request.left -= 1
             if not request.left and not request.late:

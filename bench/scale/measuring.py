@@ -1,7 +1,7 @@
 """The service on this machine: what a request costs it, and its curve under an open load.
 
 What a request costs is measured apart from the curve: one request at a time, as many as it can
-answer, and twice as many. Only that goes into the simulation; the curve is there to judge it.
+answer, and far more. Only that goes into the simulation; the curve is there to judge it.
 """
 
 import http.client
@@ -26,7 +26,6 @@ from service.settings import Settings
 STAGES = ("decode", "detect", "classify")
 SHARES = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
 """Offered rates of the curve, as shares of the capacity."""
-OVERLOAD = 2.0
 _QUANTILES = 100
 
 
@@ -42,7 +41,9 @@ class Plan:
         rounds: turns of everything.
         lone: requests one after the other, of each picture.
         closed_s: seconds of a closed loop that shows the capacity.
-        overload_s: seconds of twice the capacity.
+        overloads: rates beyond the curve, as shares of the capacity: two, from which an answer's
+            cost and a refusal's can be told apart.
+        overload_s: seconds of each of them.
         shares: offered rates of the curve, as shares of the capacity.
         point_s: seconds of a point of the curve; twice as long below half of the capacity.
     """
@@ -50,13 +51,14 @@ class Plan:
     rounds: int = 4
     lone: int = 400
     closed_s: float = 32.0
-    overload_s: float = 8.0
+    overloads: tuple[float, float] = (1.5, 2.5)
+    overload_s: float = 12.0
     shares: tuple[float, ...] = SHARES
     point_s: float = 16.0
 
     def turn_s(self, share: float) -> float:
         """How long a rate is asked for in each round."""
-        if share == OVERLOAD:
+        if share in self.overloads:
             return self.overload_s / self.rounds
         return self.point_s * (2 if share < 0.5 else 1) / self.rounds
 
@@ -64,10 +66,10 @@ class Plan:
     def seconds(self) -> float:
         """Of all of it, about."""
         points = self.rounds * sum(map(self.turn_s, self.shares))
-        return self.closed_s + self.overload_s + points
+        return self.closed_s + len(self.overloads) * self.overload_s + points
 
 
-QUICK = Plan(1, 20, 1.0, 1.0, shares=(0.25, 0.7, 1.3), point_s=1.0)
+QUICK = Plan(1, 20, 1.0, overload_s=1.0, shares=(0.25, 0.7, 1.3), point_s=1.0)
 FULL = Plan()
 
 
@@ -135,8 +137,7 @@ class _Bench:
         self._pids = harness.tree(served.pid)
         self._alone: dict[bytes, list[dict[str, float]]] = {image: [] for image in images}
         self._capacity: list[Pooled] = []
-        self._overload = Pooled()
-        self._curve = {share: Pooled() for share in plan.shares}
+        self._curve = {share: Pooled() for share in (*plan.overloads, *plan.shares)}
         self._offered: dict[float, float] = {}
 
     def take_turn(self, number: int) -> None:
@@ -162,23 +163,25 @@ class _Bench:
             raise harness.BenchError("The service answered nothing; its log says why.")
         if not self._offered:
             rate = round(self._capacity[0].whole.rate, 2)
-            self._offered = {share: round(share * rate, 2) for share in (*plan.shares, OVERLOAD)}
-        self._open(self._overload, OVERLOAD, number)
-        for share in plan.shares:
-            self._open(self._curve[share], share, number)
+            self._offered = {share: round(share * rate, 2) for share in self._curve}
+        for share, pooled in self._curve.items():
+            self._open(pooled, share, number)
 
     def told(self) -> dict[str, Any]:
         """Everything, as it goes into the JSON file."""
-        cores = harness.cores()
         return {
             "lone": [_stages_of(image, rows) for image, rows in self._alone.items()],
-            "capacity": [one.row(cores) for one in self._capacity],
-            "overload": self._overload.row(cores),
-            "curve": [
-                {"share": share, "offered": self._offered[share]} | one.row(cores)
-                for share, one in self._curve.items()
-            ],
+            "capacity": [one.row(harness.cores()) for one in self._capacity],
+            "overload": self._rows(self._plan.overloads),
+            "curve": self._rows(self._plan.shares),
         }
+
+    def _rows(self, shares: Sequence[float]) -> list[dict[str, Any]]:
+        return [
+            {"share": share, "offered": self._offered[share]}
+            | self._curve[share].row(harness.cores())
+            for share in shares
+        ]
 
     def _open(self, pooled: Pooled, share: float, number: int) -> None:
         """So many requests a second, at random times."""

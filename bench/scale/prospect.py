@@ -1,8 +1,7 @@
 """A fleet of simulated machines: what the plan in docs/SCALE.md is made of."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from bench.scale import assumptions, calibrating, growing, sizing, spike
@@ -13,8 +12,8 @@ from bench.scale.spike import Rise
 LOADS = (0.7, 0.85)
 MANY_BALANCERS = 16
 RISES = (2.0, 3.0)
-_ORDINARY = 150.0
-"""Requests a second before a rise."""
+_BEFORE = 2
+"""Pods before a rise, as busy as a fleet is planned to be."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def prospect(
         amount: how much.
         done: called after each step.
     """
-    costs = replace(calibrating.costs_of(measured), client_ms=0.0, client_refusal_ms=0.0)
+    costs = calibrating.costs_of(measured).asked_from_elsewhere()
     shape = calibrating.shape_of(measured)
     rate = calibrating.capacity_of(costs, shape)
     done()
@@ -74,7 +73,8 @@ def prospect(
         "balancing": balances,
         "spikes": _spikes(costs, shape, rate, sizing.start_of(measured), amount, done),
         "plans": [
-            sizing.plan(measured, costs, rate, likely["mean_ms"], total) for total in sizing.RATES
+            sizing.plan(measured, rate, likely["mean_ms"], likely["busy"], total)
+            for total in sizing.RATES
         ],
     }
 
@@ -102,10 +102,11 @@ def _balances(
     rows = []
     for load, policy, balancers in _cases(rate, amount):
         machines = max(2, round(rate / (capacity * load)))
-        told = balanced(costs, shape, machines, rate, seconds, policy, balancers)
+        exactly = machines * capacity * load
+        told = balanced(costs, shape, machines, exactly, seconds, policy, balancers)
         found = {key: round(value, 4) for key, value in told.row().items()}
         rows.append({
-            "rate": rate, "machines": machines, "load": load, "policy": policy,
+            "rate": round(exactly, 1), "machines": machines, "load": load, "policy": policy,
             "balancers": balancers, "mean_ms": round(told.mean_ms, 2),
             **{key: found[key] for key in ("p50_ms", "p99_ms", "refused", "busy")},
         })  # fmt: skip
@@ -121,14 +122,14 @@ def _spikes(
     amount: Amount,
     done: Callable[[], object],
 ) -> list[dict[str, Any]]:
-    machines = math.ceil(_ORDINARY / (capacity * assumptions.BUSY.value))
-    most = 10 * machines  # so that `maxReplicas` does not hide the rest
+    ordinary = round(_BEFORE * capacity * assumptions.BUSY.value)
+    most = 10 * _BEFORE  # so that `maxReplicas` does not hide the rest
     rows = []
     node_s = start_s + assumptions.NODE_START.value
     for factor in amount.rises:
-        for wait_s, target_s in ((start_s, 0.1), (start_s, 0.03), (node_s, 0.03)):
+        for wait_s, target_s in ((start_s, 0.03), (start_s, 0.012), (node_s, 0.012)):
             asked = Rise(
-                _ORDINARY, factor, machines, most, wait_s, after_s=amount.after_s, target_s=target_s
+                ordinary, factor, _BEFORE, most, wait_s, after_s=amount.after_s, target_s=target_s
             )
             rows.append(spike.rise(costs, shape, asked))
             done()

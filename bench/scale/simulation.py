@@ -1,5 +1,6 @@
 """A load on simulated machines: open and closed loops, as bench/load.py makes them."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -30,6 +31,8 @@ class Told:
         busy: share of the cores' time that was used.
         queue_ms: mean wait for a predictor.
         refused_last_ms: when the last one was refused, by the simulation's clock.
+        used_ms: processor time by role, of a core that is busy alone.
+        cold: how often each role was cold, as `bench.scale.cores.Process` counts it.
     """
 
     seconds: float
@@ -40,6 +43,8 @@ class Told:
     busy: float = 0.0
     queue_ms: float = 0.0
     refused_last_ms: float = 0.0
+    used_ms: Counter[str] = field(default_factory=Counter)
+    cold: Counter[str] = field(default_factory=Counter)
 
     def count(self, outcome: Outcome, began_ms: float, now_ms: float) -> None:
         """A request has ended."""
@@ -134,6 +139,8 @@ def opened(
     told.seconds = env.now / 1e3
     told.busy = machine.cores.busy_ms / (shape.cores * env.now)
     told.queue_ms = machine.waits_ms / max(1, machine.waits)
+    told.used_ms.update(machine.used_ms)  # type: ignore[arg-type]
+    told.cold.update(machine.cold)  # type: ignore[arg-type]
     return told
 
 
@@ -158,6 +165,8 @@ def in_turns(costs: Costs, shape: Shape, turns: Sequence[Sequence[float]], seed:
         whole.late += part.late
         whole.busy += part.busy * part.seconds / whole.seconds
         whole.queue_ms += part.queue_ms * part.offered
+        whole.used_ms.update(part.used_ms)
+        whole.cold.update(part.cold)
     whole.queue_ms /= max(1, whole.offered)
     return whole
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.scale import assumptions as given
-from bench.scale.machine import Costs
 from bench.scale.measuring import total
 
 RATES = (1_000, 100_000)
@@ -13,15 +12,15 @@ DAY_S = 86_400
 
 
 def plan(
-    measured: Mapping[str, Any], costs: Costs, pod_rate: float, latency_ms: float, rate: float
+    measured: Mapping[str, Any], pod_rate: float, latency_ms: float, busy: float, rate: float
 ) -> dict[str, float]:
     """Everything that a rate takes.
 
     Args:
         measured: by `bench.scale.measuring.measure`.
-        costs: of a request.
         pod_rate: requests a second that a pod of two cores answers at most, asked from elsewhere.
         latency_ms: of a request at the planned load, in the mean.
+        busy: share of a pod's cores that works at the planned load.
         rate: requests a second, all pods together.
 
     Returns:
@@ -38,7 +37,7 @@ def plan(
     return {
         "rate": rate,
         "pods": pods,
-        "cores_working": round(rate * cpu_ms(costs) / 1e3, 1),
+        "cores_working": round(pods * measured["cores"] * busy, 1),
         "cores_asked": pods * given.POD_CORES.value,
         **nodes,
         "memory_gb": round(pods * total(vitals["memory_mb"]) / 1024, 1),
@@ -56,13 +55,6 @@ def plan(
         "rollout_min": round(pods / given.SURGE.value * start_s / 60, 1),
         "pull_gb": round(math.ceil(pods / pods_a_node(16)) * given.IMAGE.value, 1),
     }
-
-
-def cpu_ms(costs: Costs) -> float:
-    """Of a request on a busy core, whoever asks left out."""
-    rows = [costs.work[kind] for kind in costs.order]
-    work = sum(sum(row) / len(row) for row in rows) / len(rows)
-    return (work + costs.predictor_ms + costs.gateway_ms + costs.worker_ms) / costs.together
 
 
 def pods_a_node(cores: int) -> int:

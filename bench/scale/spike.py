@@ -47,7 +47,7 @@ class Rise:
     before_s: float = 20.0
     after_s: float = 180.0
     look_s: float = 15.0
-    target_s: float = 0.1
+    target_s: float = 0.012
 
 
 @dataclass

@@ -62,8 +62,12 @@ def _costs(measured: Figures, compared: Figures) -> str:
     told = {
         "work_ms": "a predictor: decode, find the face, classify (mean; its distribution is used)",
         "predictor_ms": "a predictor, beside",
+        "predictor_waking_ms": "more after a long sleep",
+        "shared_ms": "less for each image more in the same call",
         "gateway_ms": "the gateway, of an answer",
+        "gateway_waking_ms": "more after a long sleep (at most twice)",
         "worker_ms": "the worker",
+        "worker_waking_ms": "more after a long sleep (at most twice)",
         "client_ms": "the load generator, on the same cores",
         "refusal_ms": "the gateway, of a refusal",
         "client_refusal_ms": "the load generator, of a refusal",
@@ -94,7 +98,7 @@ def _curve(compared: Figures) -> str:
             f"{there['p99_ms']:.0f}", f"{told['p99_ms']:.0f}", _off(error(row, "p99_ms")),
             f"{there['rate']:.1f}", f"{told['rate']:.1f}",
             _share(there["refused"]), _share(told["refused"]),
-            f"{there['queue_ms']:.1f}", f"{told['queue_ms']:.1f}", f"{there['others']:.0%}",
+            f"{there['queue_ms']:.1f}", f"{told['queue_ms']:.1f}", f"{max(0.0, there['others']):.0%}",
         ])  # fmt: skip
     return _table(head, rows)
 

@@ -54,10 +54,9 @@ def test_the_simulation_still_says_what_stands_in_the_figures(mix: str) -> None:
 
 def test_the_plans_follow_from_what_was_measured() -> None:
     measured, fleet = FIGURES["measured"]["vga"], FIGURES["fleet"]
-    costs = calibrating.costs_of(measured)
     likely = next(row for row in fleet["balancing"] if row["policy"] == "two choices")
     again = [
-        sizing.plan(measured, costs, fleet["pod_rate"], likely["mean_ms"], rate)
+        sizing.plan(measured, fleet["pod_rate"], likely["mean_ms"], likely["busy"], rate)
         for rate in sizing.RATES
     ]
 
