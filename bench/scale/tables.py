@@ -98,7 +98,8 @@ def _curve(compared: Figures) -> str:
             f"{there['p99_ms']:.0f}", f"{told['p99_ms']:.0f}", _off(error(row, "p99_ms")),
             f"{there['rate']:.1f}", f"{told['rate']:.1f}",
             _share(there["refused"]), _share(told["refused"]),
-            f"{there['queue_ms']:.1f}", f"{told['queue_ms']:.1f}", f"{max(0.0, there['others']):.0%}",
+            f"{there['queue_ms']:.1f}", f"{told['queue_ms']:.1f}",
+            f"{max(0.0, there['others']):.0%}",
         ])  # fmt: skip
     return _table(head, rows)
 
