@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from models.videos import Sink, Source
 from tests.amount import SOAK
+from tests.archives import unpack
 from tests.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text()
@@ -151,7 +152,7 @@ def test_training_on_jaffe_as_the_readme_says(data_folder: Path, tmp_path: Path)
         pytest.skip(f"{archive} is not there: JAFFE is requested from Zenodo, record 3451524")
     (tmp_path / "path" / "to").mkdir(parents=True)
     with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path / "path" / "to", filter="data")
+        unpack(tar, tmp_path / "path" / "to")
     full = command.replace("train.py", str(PROJECT / "train.py"))
     bundle, runs = tmp_path / "emotion", tmp_path / "runs"
     less = "" if SOAK else " --epochs 3"  # all of it takes three minutes
@@ -223,7 +224,7 @@ def test_training_the_smile_model_as_the_readme_says(data_folder: Path, tmp_path
         files = [member for member in tar if member.isfile()]
         some = [f for f in files if f.name.endswith(".jpg")][::40]
         table = [f for f in files if f.name.endswith("labels.csv")]
-        tar.extractall(place, members=some + table, filter="data")
+        unpack(tar, place, some + table)
     full = command.replace("train.py", str(PROJECT / "train.py"))
     done = _run(
         f"{full} --out {tmp_path / 'b'} --runs {tmp_path / 'r'} --json --copies 1", tmp_path

@@ -11,6 +11,7 @@ from models import datasets, images, pictures
 from models.errors import DataError
 from models.faces import FaceSpec
 from tests import shapes
+from tests.archives import unpack
 
 FER_CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
@@ -148,7 +149,7 @@ def test_the_real_jaffe_has_a_face_on_every_image(data_folder: Path, tmp_path: P
     if not archive.is_file():
         pytest.skip(f"{archive} is not here")
     with tarfile.open(archive) as packed:
-        packed.extractall(tmp_path, filter="data")
+        unpack(packed, tmp_path)
     found = datasets.read(tmp_path)
     assert (found.layout, len(found.samples), len(found.subjects)) == ("jaffe", 213, 10)
     counts = Counter(s.label for s in found.samples)
