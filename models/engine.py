@@ -14,8 +14,8 @@ class Engine:
     Args:
         graph: the `.json` that `paddle.jit.save` wrote.
         parameters: the `.pdiparams` beside it.
-        bfloat16: multiply in 16 bits; serving does not (docs/DESIGN.md, Fast). Only where the
-            processor can: Paddle ends the process elsewhere.
+        bfloat16: multiply in 16 bits, on a processor that can (`bench.precision`); serving does not
+            (docs/DESIGN.md, Fast).
 
     Raises:
         Exception: of Paddle's own, where the two are no graph or do not fit.

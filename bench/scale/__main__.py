@@ -8,9 +8,10 @@
     $ python -m bench.scale tables --out docs      # the document's tables from its figures
 
 `machine` starts `python -m service` on a free port. Round by round, in turns of some seconds, it
-asks it one picture after the other, in a closed loop (its capacity), at twice that, and at ten
-rates from 10 to 130 % of it, at random times. What a request costs is taken from the first three
-and the rate at 25 %; the simulation then says what the others should have shown. Nothing else
+asks it one picture after the other, in a closed loop (its capacity), at one and a half and two and
+a half times that, and at ten rates from 10 to 130 % of it, at random times. What a request costs is
+taken from the first four and the rate at 25 %; the simulation then says what the others should have
+shown. Nothing else
 should run on the machine meanwhile: the tables say how much did.
 
 Everything is kept in the folder --out: scale.json (all figures), scale.png (the curves), and

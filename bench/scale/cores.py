@@ -17,7 +17,7 @@ Then = Callable[[], object]
 
 COLD_MS = 7.0
 """Who has slept for so long is two thirds as cold as one gets: others have filled the caches, and
-the core may have slept. Chosen by hand to suit the two lowest rates of docs/SCALE.md."""
+the core may have slept. Chosen by hand on a measurement before that of docs/SCALE.md."""
 
 
 def coldness(slept_ms: float) -> float:
