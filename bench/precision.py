@@ -72,6 +72,9 @@ def compare(bundle: Bundle, samples: Sequence[datasets.Sample]) -> dict[str, Any
 
     Returns:
         for JSON: accuracies as shares, medians in ms of calls of one crop, interleaved.
+
+    Raises:
+        UsageError: no image can be read.
     """
     files = bundle.file(GRAPH), bundle.file(PARAMETERS)
     engines = {"float32": Engine(*files), "bfloat16": Engine(*files, bfloat16=True)}
@@ -83,12 +86,14 @@ def compare(bundle: Bundle, samples: Sequence[datasets.Sample]) -> dict[str, Any
         rows = {name: engine.run(spec.tensor(crops)) for name, engine in engines.items()}
         for name, row in rows.items():
             right[name] += sum(
-                labels[best] == label for best, label in zip(row.argmax(1), wanted, strict=False)
+                labels[best] == label for best, label in zip(row.argmax(1), wanted, strict=True)
             )
-        exact, rough = (row[: len(wanted)] for row in rows.values())
+        exact, rough = rows.values()
         images += len(wanted)
         other += int((exact.argmax(1) != rough.argmax(1)).sum())
         largest = max(largest, float(np.abs(exact - rough).max()))
+    if not images:
+        raise UsageError("There is no image that can be read to compare on.")
     return {
         "machine": machine(),
         "model": bundle.manifest.name,
@@ -110,7 +115,7 @@ def _judged(folder: Path) -> tuple[datasets.Sample, ...]:
 def _crops(
     bundle: Bundle, samples: Sequence[datasets.Sample]
 ) -> Iterator[tuple[list[np.ndarray], list[str]]]:
-    """Crops, always as many as a batch has (the last ones repeat), and the labels of the new."""
+    """Crops and their labels, a batch at a time."""
     given = bundle.manifest
     looker = Looker(given.faces, given.input.size, MAX_PIXELS)
     crops: list[np.ndarray] = []
@@ -128,9 +133,7 @@ def _crops(
             yield crops, wanted
             crops, wanted = [], []
     if crops:
-        yield crops + [crops[-1]] * (BATCH - len(crops)), wanted
-    elif not samples:
-        raise UsageError("There is no image to compare on.")
+        yield crops, wanted
 
 
 def _ms(engines: dict[str, Engine], bundle: Bundle) -> dict[str, float]:

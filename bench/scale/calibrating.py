@@ -5,7 +5,7 @@ points of the curve are there to judge it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -67,10 +67,9 @@ def _nearer(costs: Costs, measured: Mapping[str, Any]) -> Costs:
     shape, each = shape_of(measured), by_round(costs, measured)
     idle = in_turns(each, shape, arrivals(measured, low["share"]))
     full = [in_turns(each, shape, arrivals(measured, row["share"])) for row in over]
-    known: Mapping[str, float] = asdict(costs)
     better = {}
     for role in _SLEEPERS:
-        was, waking = known[f"{role}_ms"], known[f"{role}_waking_ms"]
+        was, waking = getattr(costs, f"{role}_ms"), getattr(costs, f"{role}_waking_ms")
         now = was + _STEP * (_each(over, role) - _simulated(full, role))
         now = now if role == "predictor" else max(0.0, now)
         lacks = _each([low], role) - _simulated([idle], role) - (now - was)

@@ -5,7 +5,6 @@ queue, a predictor, and back. Times are milliseconds.
 """
 
 import heapq
-import math
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import Literal
 
 import simpy
 
-from bench.scale.cores import Cores, Process, coldness
+from bench.scale.cores import Cores, Process
 from service.overload import LONGEST_WAIT_S
 
 Outcome = Literal["answered", "refused", "late"]
@@ -132,14 +131,15 @@ class Machine:
         ]
         self.worker = Process(self.cores, costs.worker_waking_ms)
         self._queue: deque[tuple[_Request, int]] = deque()
-        self._idle = [(number, -math.inf) for number in range(shape.predictors)]  # since when
+        self._predictors = [
+            Process(self.cores, costs.predictor_waking_ms) for _ in range(shape.predictors)
+        ]
+        self._idle = list(range(shape.predictors))  # their numbers, a heap
         self.under_way = 0
         """Requests that have no answer yet."""
         self.waits_ms = 0.0
         """For a predictor, of all images together: what the service calls the stage `queue`."""
         self.waits = 0
-        self._predictors_ms = 0.0
-        self._predictors_cold = 0.0
 
     def ask(self, kinds: Sequence[int], told: Callable[[Outcome], object]) -> None:
         """A request is due, with an image of each kind given."""
@@ -157,20 +157,19 @@ class Machine:
     @property
     def used_ms(self) -> dict[str, float]:
         """Processor ms so far by role, of a core that is busy alone."""
-        return {
-            "predictor": self._predictors_ms,
-            "gateway": sum(door.process.used_ms for door in self._doors),
-            "worker": self.worker.used_ms,
-            "generator": self._client.used_ms,
-        }
+        return {role: sum(one.used_ms for one in all_) for role, all_ in self._roles().items()}
 
     @property
     def cold(self) -> dict[str, float]:
         """How often each role was cold so far, as `Process` counts it."""
+        return {role: sum(one.cold for one in all_) for role, all_ in self._roles().items()}
+
+    def _roles(self) -> dict[str, list[Process]]:
         return {
-            "predictor": self._predictors_cold,
-            "gateway": sum(door.process.cold for door in self._doors),
-            "worker": self.worker.cold,
+            "predictor": self._predictors,
+            "gateway": [door.process for door in self._doors],
+            "worker": [self.worker],
+            "generator": [self._client],
         }
 
     # The gateway -----------------------------------------------------------------------------
@@ -253,20 +252,15 @@ class Machine:
         return 1 << (fair.bit_length() - 1)
 
     def _predict(self, batch: list[tuple[_Request, int]]) -> None:
-        number, since = heapq.heappop(self._idle)  # the first one, as `service.pool` has it
-        cold = coldness(self._env.now - since)
+        number = heapq.heappop(self._idle)  # the first one, as `service.pool` has it
         ms = sum(self._work_ms(kind) for _, kind in batch)
-        ms += cold * self._costs.predictor_waking_ms - (len(batch) - 1) * self._costs.shared_ms
-        self._predictors_ms += ms
-        self._predictors_cold += cold
+        ms -= (len(batch) - 1) * self._costs.shared_ms
 
         def predicted() -> None:
-            idle = number, self._env.now
-            self.worker.do(
-                self._costs.worker_ms / 2 * len(batch), lambda: self._settle(batch, idle)
-            )
+            each_ms = self._costs.worker_ms / 2
+            self.worker.do(each_ms * len(batch), lambda: self._settle(batch, number))
 
-        self.cores.wake(ms, predicted)
+        self._predictors[number].do(ms, predicted)
 
     def _work_ms(self, kind: int) -> float:
         row = self._costs.work[kind]
@@ -275,9 +269,9 @@ class Machine:
         ms = row[low] + (row[min(low + 1, len(row) - 1)] - row[low]) * (place - low)
         return ms + self._costs.predictor_ms
 
-    def _settle(self, batch: list[tuple[_Request, int]], idle: tuple[int, float]) -> None:
+    def _settle(self, batch: list[tuple[_Request, int]], predictor: int) -> None:
         """The worker has heard a predictor: it is idle again, and whoever is complete is told."""
-        heapq.heappush(self._idle, idle)
+        heapq.heappush(self._idle, predictor)
         for request, _ in batch:
             request.left -= 1
             if not request.left and not request.late:

@@ -66,3 +66,17 @@ def test_a_folder_without_images_is_refused(
 ) -> None:
     assert precision.main(["--data", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not precision.able(), reason="This processor has no bfloat16.")
+def test_images_that_cannot_be_read_are_told_and_not_divided_by(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label in ("happiness", "anger"):
+        (tmp_path / label).mkdir()
+        for number in range(2):
+            (tmp_path / label / f"{number}.png").write_bytes(b"no image")
+
+    assert precision.main(["--data", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "0.png" in said and "no image that can be read" in said
