@@ -43,7 +43,7 @@ from models.datasets import Dataset
 from models.errors import BundleError, DataError, HyojoError, UsageError
 from models.evaluation import FOLDS, QUICK_FOLDS, resolve
 from models.experiment import beside, evaluate_seeds, ship
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.framework import Interrupted, follow, interrupt_on_signals  # Paddle settles here
 from models.joining import Crowd
 from models.options import arguments

@@ -11,7 +11,7 @@ from models.backbones import VISION
 from models.bundle import Manifest
 from models.errors import WeightsError
 from models.export import export
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.networks import Classifier, NetworkSpec, build
 from models.published import Published
 

@@ -12,14 +12,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import cv2
 import msgspec
-import numpy as np
 
 from models.errors import BundleError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FORMAT = 1
 MANIFEST = "model.json"
@@ -52,7 +53,7 @@ class InputSpec:
         """1 or 3."""
         return 1 if self.color == "gray" else 3
 
-    def tensor(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+    def tensor(self, crops: "Sequence[np.ndarray]") -> "np.ndarray":
         """Crops as a batch.
 
         Args:
@@ -61,6 +62,9 @@ class InputSpec:
         Returns:
             float32 (N, channels, size, size), contiguous.
         """
+        import cv2  # who reads manifests alone (the worker) never needs the two: 34 MB
+        import numpy as np
+
         batch = np.empty((len(crops), self.channels, self.size, self.size), np.float32)
         for row, image in zip(batch, crops, strict=True):
             if self.color == "gray":

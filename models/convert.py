@@ -21,7 +21,7 @@ import numpy as np
 from models import bundle, weights
 from models.bundle import InputSpec, Manifest
 from models.errors import BundleError, HyojoError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.networks import NetworkSpec, advice, build
 
 _PAIRS = 13

@@ -57,3 +57,13 @@ class UsageError(HyojoError):
     """Options that do not go together or name something unknown."""
 
     code = "usage"
+
+
+def unexplained(name: str) -> UsageError:
+    """The error for a model whose export tells no evidence by place."""
+    return UsageError(
+        f"The model {name!r} cannot show what decided: its export does not tell the places apart. "
+        "Train it anew with train.py; --network mobilenet_face and face_cnn can show it, "
+        "PaddleClas's networks cannot.",
+        "not_explainable",
+    )

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.errors import UsageError
-
 _GRID = 128  # side to which a map is smoothed before it is warped, in pixels
 _FADE = 1 / 8  # of the square's side: its edge is no edge of the evidence
 _OPAQUE = 0.7  # how much of the strongest place's colour hides the picture
@@ -28,16 +26,6 @@ class Explanation:
     label: str
     map: np.ndarray
     corners: np.ndarray
-
-
-def unexplained(name: str) -> UsageError:
-    """The error for a model whose export tells no evidence by place."""
-    return UsageError(
-        f"The model {name!r} cannot show what decided: its export does not tell the places apart. "
-        "Train it anew with train.py; --network mobilenet_face and face_cnn can show it, "
-        "PaddleClas's networks cannot.",
-        "not_explainable",
-    )
 
 
 def contrast(evidence: np.ndarray, index: int) -> np.ndarray:

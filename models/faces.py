@@ -10,13 +10,13 @@ import numpy as np
 
 from models.errors import UsageError
 from models.face_finder import FaceFinder
+from models.face_spec import FaceSpec
 
 WARPED_PX = 32_000
 """Longest side that is warped: OpenCV counts pixels in 16 bits."""
 
 Point = tuple[float, float]
 Search = Literal["auto", "all"]
-Align = Literal["eyes_mouth", "box"]
 
 
 @dataclass(frozen=True)
@@ -52,27 +52,6 @@ class Face:
         x, y, width, height = self.box
         marks = tuple((x + right, y + down) for x, y in self.landmarks)
         return Face((x + right, y + down, width, height), self.score, marks)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class FaceSpec:
-    """Which crop a bundle was trained on.
-
-    Attributes:
-        wanted: faces are looked for and cut; else the centre square of the whole picture is.
-        detector: by name, see `detector`.
-        align: `eyes_mouth` turns the face upright by its eyes and sizes the crop by the eye-mouth
-            distance; `box` cuts the detector's box, unturned.
-        span: side of the crop, in eye-mouth distances (`eyes_mouth`) or in the longer sides of the
-            box (`box`).
-        centre: side of the whole picture's centre square, in its shorter sides.
-    """
-
-    wanted: bool
-    detector: str = "yuface"
-    align: Align = "eyes_mouth"
-    span: float = 2.2
-    centre: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 from models import faces as face_cutter
 from models import images
 from models.errors import ImageError
-from models.faces import Face, FaceSpec
+from models.face_spec import FaceSpec
+from models.faces import Face
 from models.images import Picture
 
 FacesMode = Literal["auto", "all", "largest", "whole"]

@@ -15,7 +15,8 @@ from models import augment, faces, images
 from models.augment import Augmentation
 from models.datasets import Dataset, Sample
 from models.errors import DataError, ImageError
-from models.faces import Face, FaceSpec, Jitter
+from models.face_spec import FaceSpec
+from models.faces import Face, Jitter
 
 _KEEP_BYTES = 1_000_000  # a picture up to this size is kept as it is
 _DETAIL = 2.0  # larger ones are shrunk until the crop's side is this many times the input's

@@ -15,8 +15,8 @@ import numpy as np
 from models import images
 from models.bundle import GRAPH, PARAMETERS, Bundle, remedy
 from models.engine import Engine
-from models.errors import BundleError, ImageError, UsageError
-from models.explain import Explanation, contrast, unexplained
+from models.errors import BundleError, ImageError, UsageError, unexplained
+from models.explain import Explanation, contrast
 from models.faces import Face
 from models.looking import FACES_MODES, FacesMode, Look, Looker
 

@@ -7,7 +7,7 @@ from models.bundle import Bundle, InputSpec
 from models.datasets import Dataset
 from models.descent import Schedule
 from models.errors import UsageError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.gabor import GRID
 from models.heads import MOST_ROWS, Prior, Statistics
 from models.networks import NetworkSpec

@@ -16,7 +16,7 @@ from models.errors import UsageError
 from models.evaluation import FOLDS
 from models.experiment import Outcome
 from models.export import export
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.pictures import Pictures, Problem
 from models.recipe import Recipe, Trained
 from models.runs import Run

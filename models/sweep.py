@@ -15,7 +15,7 @@ import numpy as np
 from models import balance, datasets, evaluation, pictures, shipping, sweep_grid, twins
 from models.console import Console
 from models.errors import HyojoError, UsageError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.framework import Interrupted
 from models.pictures import Pictures
 from models.recipe import Recipe

@@ -18,7 +18,7 @@ import numpy as np
 from models import crew, evaluation, shipping
 from models.console import Console, duration
 from models.errors import HyojoError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.pictures import Pictures
 from models.recipe import Recipe
 from models.runs import Run

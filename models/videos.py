@@ -19,19 +19,9 @@ import numpy as np
 
 from models import images
 from models.errors import UsageError, VideoError
+from models.video_formats import WRITES
 
 cv2.setLogLevel(2)  # errors: what it warns of is told here too
-
-WRITES = {
-    ".mp4": "mp4v",
-    ".m4v": "mp4v",
-    ".mov": "mp4v",
-    ".mkv": "mp4v",
-    ".avi": "XVID",
-    ".webm": "VP80",
-}
-"""Suffix -> codec. MPEG-4 Part 2 is what this FFmpeg writes fast (it has no H.264 encoder);
-browsers play VP8, which takes ten times as long."""
 
 FASTEST = 240.0  # frames/s; above it is no frame rate but a clock's tick, as in a recorder's WebM
 USUAL = 25.0  # where a file tells nothing

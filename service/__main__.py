@@ -8,6 +8,7 @@ running requests finish (the gateway first, then the worker) and ends with statu
 the two ends by itself, the other is ended too, with status 1.
 """
 
+import argparse
 import os
 import signal
 import socket
@@ -151,8 +152,14 @@ def _ready(host: str, port: int) -> bool:
     return True
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run worker and gateway; returns the exit status."""
+    argparse.ArgumentParser(
+        prog="python -m service",
+        description=__doc__,
+        epilog="It takes no other option: settings are environment variables.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args(argv)
     no_core_dumps()
     try:
         return Service(load_settings()).run()

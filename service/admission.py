@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from models.explain import unexplained
+from models.errors import unexplained
 from service.choosing import chosen
 from service.crew import Crew
 from service.crews import Crews

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from models.videos import WRITES
+from models.video_formats import WRITES
 from service.arguments import positive
 
 

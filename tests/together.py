@@ -16,7 +16,7 @@ from models import datasets, frozen, joining, pictures, ranks
 from models.bundle import InputSpec
 from models.console import Console
 from models.descent import Fit, Schedule, Task, descend
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.framework import paddle
 from models.inputs import FeatureInputs, ImageInputs, joined, logits
 from models.networks import NetworkSpec, build

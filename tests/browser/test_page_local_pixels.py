@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models import faces, images
-from models.faces import Face, FaceSpec
+from models.face_spec import FaceSpec
+from models.faces import Face
 from tests.amount import amount
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models import bundle
 from models.export import export
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.framework import paddle
 from models.networks import NetworkSpec, advice, build
 

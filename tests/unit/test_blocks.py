@@ -9,7 +9,7 @@ import pytest
 from models import blocks, bundle, datasets, experiment, networks, pictures, shipping
 from models.console import Console
 from models.errors import UsageError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.framework import paddle
 from models.networks import NetworkSpec
 from models.predictor import Predictor

@@ -12,7 +12,7 @@ import pytest
 from models import bundle
 from models.bundle import InputSpec, Manifest
 from models.errors import BundleError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from tests.conftest import PROJECT
 
 SPEC = InputSpec(8, "rgb", (1.0, 2.0, 3.0), (1.0, 0.5, 2.0))

@@ -12,7 +12,7 @@ from models import crew, datasets, evaluation, experiment, heads, pictures, ship
 from models.console import Console
 from models.datasets import Dataset
 from models.errors import DataError, HyojoError, UsageError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.inputs import ImageInputs, logits
 from models.recipes import recipe
 from models.runs import Run

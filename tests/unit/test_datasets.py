@@ -9,7 +9,7 @@ import pytest
 
 from models import datasets, images, pictures
 from models.errors import DataError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from tests import shapes
 from tests.archives import unpack
 

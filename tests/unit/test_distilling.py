@@ -12,7 +12,7 @@ from models.console import Console
 from models.datasets import Dataset
 from models.descent import Task
 from models.errors import UsageError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.inputs import ImageInputs
 from models.recipe import Trained
 from models.recipes import recipe

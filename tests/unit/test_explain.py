@@ -11,7 +11,8 @@ from models import bundle, explain, faces, images
 from models.bundle import InputSpec
 from models.errors import BundleError, UsageError
 from models.export import export
-from models.faces import Face, FaceSpec
+from models.face_spec import FaceSpec
+from models.faces import Face
 from models.framework import paddle
 from models.networks import NetworkSpec, build
 from models.predictor import Prediction, Predictor

@@ -10,7 +10,8 @@ from PIL import Image
 
 from models import faces, images
 from models.errors import UsageError
-from models.faces import Face, FaceSpec, Jitter
+from models.face_spec import FaceSpec
+from models.faces import Face, Jitter
 
 SPEC = FaceSpec(wanted=True)
 

@@ -8,7 +8,7 @@ import pytest
 from models import bundle, frozen, graphs, pictures, weights
 from models.bundle import InputSpec
 from models.export import ExportError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.framework import paddle
 from models.inputs import ImageInputs, Joined, MapInputs
 from models.networks import Classifier, NetworkSpec, build

@@ -9,7 +9,7 @@ import pytest
 
 from models import balance, datasets, evaluation, heads, leftovers, pictures, twins
 from models.descent import Task
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.pictures import Pictures
 from tests import shapes
 

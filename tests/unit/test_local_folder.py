@@ -16,7 +16,7 @@ import pytest
 
 from models.bundle import InputSpec
 from models.errors import UsageError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.local import folder, runtime
 from models.local.__main__ import main
 from models.local.runtime import RuntimeFetchError

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from models import bundle, images
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.looking import Looker
 from models.predictor import Prediction, Predictor
 from tests.conftest import PROJECT
@@ -111,7 +111,7 @@ def test_a_long_whole_picture_is_decoded_fine_enough_for_its_middle() -> None:
 MEMORY = """
 import resource, sys
 from models import bundle, images
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.looking import Looker
 from models.predictor import Predictor
 predictor = Predictor(bundle.load("params/emotion"))

@@ -11,7 +11,7 @@ from PIL import Image
 from models import datasets, faces, pictures
 from models.datasets import Dataset, Sample
 from models.errors import DataError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from tests import shapes
 
 WHOLE = FaceSpec(wanted=False)

@@ -9,7 +9,7 @@ import pytest
 from models import augment, bundle, recipes
 from models.datasets import EXPRESSIONS, Dataset, Sample
 from models.errors import BundleError, UsageError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.wishes import Wishes
 
 PROJECT = Path(__file__).resolve().parents[2]

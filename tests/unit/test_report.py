@@ -12,7 +12,7 @@ from models import bundle, card, evaluation, report, shipping
 from models.bundle import InputSpec, Manifest
 from models.errors import UsageError
 from models.experiment import Outcome
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 
 PROJECT = Path(__file__).resolve().parents[2]
 LABELS = ("anger", "fear", "happiness")

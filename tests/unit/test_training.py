@@ -12,7 +12,7 @@ import pytest
 from models import bundle, datasets, evaluation, experiment, pictures, shipping, training, weights
 from models.console import Console
 from models.datasets import Dataset
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.framework import Interrupted
 from models.inputs import ImageInputs
 from models.pictures import Pictures

@@ -11,7 +11,7 @@ from PIL import Image
 from models import datasets, evaluation, pictures, twins
 from models.datasets import Dataset
 from models.errors import UsageError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 
 SIZE = 64
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models.errors import UsageError, VideoError
-from models.videos import WRITES, Sink, Source, see_that_it_can_be_written, shrunk
+from models.video_formats import WRITES
+from models.videos import Sink, Source, see_that_it_can_be_written, shrunk
 from tests.pictures import gradient, saved
 
 

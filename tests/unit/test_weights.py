@@ -9,7 +9,7 @@ import pytest
 from models import bundle, convert, export, weights
 from models.bundle import InputSpec, Manifest
 from models.errors import BundleError, UsageError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.framework import paddle
 from models.networks import NetworkSpec, build
 

@@ -31,7 +31,7 @@ from models import adoption, bundle, downloads, published, things, zoo
 from models.bundle import Manifest
 from models.console import Console
 from models.errors import BundleError, UsageError, WeightsError
-from models.faces import FaceSpec
+from models.face_spec import FaceSpec
 from models.framework import paddle
 from models.networks import NetworkSpec, build
 from models.predictor import Prediction, Predictor

@@ -30,6 +30,15 @@ def test_a_face_is_found_and_its_expression_named(worker: WarmWorker, face_jpeg:
     assert face.label == result.label and face.probabilities == result.probabilities
 
 
+def test_the_worker_itself_holds_no_library_for_pixels(
+    worker: WarmWorker, face_jpeg: bytes
+) -> None:
+    assert isinstance(worker.client.classify(face_jpeg), ClassifyReply)
+    held = Path(f"/proc/{worker.running.process.pid}/maps").read_text()
+    assert "_zmq" in held, "what it does load is seen so"
+    assert not [name for name in ("/numpy/", "/cv2/", "/PIL/", "/paddle/") if name in held]
+
+
 def test_times_are_told_and_add_up(worker: WarmWorker, face_jpeg: bytes) -> None:
     reply = worker.client.classify(face_jpeg)
     assert isinstance(reply, ClassifyReply)

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from service.nursery import PREDICTOR
-from tests.conftest import Launcher, Running, children, is_ready, name_of
+from tests.conftest import PROJECT, Launcher, Running, children, is_ready, name_of
 from tests.worker.conftest import wait_until
 
 
@@ -33,6 +35,18 @@ def _classify(url: str, image: bytes) -> dict[str, object]:
     with urllib.request.urlopen(question, timeout=30) as answer:
         reply: dict[str, object] = json.load(answer)
         return reply
+
+
+@pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("--port=9", 2)])
+def test_an_argument_starts_nothing(argument: str, status: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "service", argument],
+        cwd=PROJECT, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == status
+    assert "usage: python -m service" in done.stdout + done.stderr
+    assert "Hyojo starts" not in done.stderr
+    assert "python -m service.settings" in done.stdout or status == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
