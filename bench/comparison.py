@@ -8,6 +8,8 @@ from bench.peers import Peer, PeerError, named
 from bench.peers.running import started
 
 OURS = "hyojo"
+_ONE_MODEL = {"HYOJO_MODELS": "emotion"}
+"""What every peer holds, and no more."""
 
 
 def compare(rounds: int, seconds: float, names: list[str]) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def compare(rounds: int, seconds: float, names: list[str]) -> dict[str, Any]:
 
 
 def _ours(image: bytes, seconds: float) -> dict[str, float]:
-    with harness.service() as served:
+    with harness.service(_ONE_MODEL) as served:
         row = _load(served.port, served.path, image, seconds)
         return row | {"pss_mb": harness.pss_mb(harness.tree(served.pid))}
 

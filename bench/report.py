@@ -97,7 +97,7 @@ def _throughput(row: dict[str, Any]) -> str:
 def _peers(found: dict[str, Any]) -> str:
     rows = found["rows"]
     lines = [
-        "## What one would pick instead: 16 clients, JPEG 640 x 480, the same bundle",
+        "## What one would pick instead: 16 clients, JPEG 640 x 480, all with the same one bundle",
         "",
         "| | requests/s | p50 ms | p99 ms | errors | memory MB (PSS) | the service is |",
         "|---|---|---|---|---|---|---|",
