@@ -92,6 +92,9 @@ def ask_worker(endpoint: str, timeout_s: float = TIMEOUT_S, keys_file: str = "")
 
 def main(arguments: list[str]) -> int:
     """Ask, say the answer in a line, return the exit status."""
+    if arguments in (["-h"], ["--help"]):
+        print((__doc__ or "").strip())
+        return 0
     try:
         if arguments == ["worker"]:
             ask_worker(_worker_endpoint(), keys_file=os.environ.get("HYOJO_WORKER_KEYS", ""))

@@ -146,6 +146,9 @@ def _pair() -> tuple[str, str]:
 
 def main(arguments: list[str]) -> int:
     """Make keys, say where they are; returns the exit status."""
+    if arguments in (["-h"], ["--help"]):
+        print((__doc__ or "").strip())
+        return 0
     if len(arguments) != 2 or arguments[0] != "make":
         print("Usage: python -m service.keys make FOLDER", file=sys.stderr)
         return 2

@@ -111,3 +111,8 @@ def test_a_silent_worker_is_not_ready_after_the_timeout(tmp_path):
 def test_wrong_use_is_2(capsys):
     assert health.main(["gateway", "now"]) == 2
     assert "Usage" in capsys.readouterr().err
+
+
+def test_help_teaches_and_asks_nobody(capsys):
+    assert health.main(["--help"]) == 0
+    assert "python -m service.health worker" in capsys.readouterr().out

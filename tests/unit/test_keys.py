@@ -86,3 +86,8 @@ def test_a_secret_is_never_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         keys.load(path)
     assert secret not in str(caught.value) and caught.value.__cause__ is None
+
+
+def test_help_teaches_and_makes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert keys.main(["--help"]) == 0
+    assert "python -m service.keys make" in capsys.readouterr().out

@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+from service.kinship import adopt_orphans
 from service.nursery import NURSERY
 from service.pool import Pool
 from service.protocol import ClassifyReply
@@ -94,3 +95,4 @@ def test_without_open_files_to_be_had_a_pool_waits_for_some() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
         pool.close()
+        adopt_orphans(False)  # what other tests leave behind is not this process's
