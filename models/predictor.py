@@ -62,11 +62,10 @@ class Predictor:
         BundleError: the network cannot be loaded or does not answer as its manifest says.
     """
 
-    BATCH_SIZES = (1, 2, 4, 8)
-    """The only batch sizes the network ever sees: each new shape costs ten times a warm one."""
-    WARMED = 4
-    """Batches up to here are warmed beforehand: so many wait together at most, unless told
-    otherwise. The largest takes 30 MB a model, and the first that needs it waits for it, 0.03 s."""
+    BATCH_SIZES = (1, 4)
+    """The only batch sizes the network ever sees. A new shape's first call takes ten times a warm
+    one's, and for each oneDNN lays the weights out anew. Other numbers go as fours and ones: which
+    is quicker than an eight, and than a four that is not full."""
 
     def __init__(
         self, bundle: Bundle, max_pixels: int = images.MAX_PIXELS, largest_batch: int = 8
@@ -133,15 +132,16 @@ class Predictor:
         return self._told(self._looker.look_through(frames, faces), explain=False)
 
     def company_saves(self) -> float:
-        """Share of a lone crop's time in the network that it is spared in company of another.
+        """Share of a lone crop's time in the network that it is spared in a full batch.
 
         Processor time, measured here and now, the best of three calls each; 0 where it sees one at
         a time.
         """
-        if len(self._sizes) < 2:
+        most = self._sizes[-1]
+        if most < 2:
             return 0.0
         size = self.bundle.manifest.input.size
-        crops = [np.full((size, size, 3), 127, np.uint8)] * 2
+        crops = [np.full((size, size, 3), 127, np.uint8)] * most
         alone, together = math.inf, math.inf
         for _ in range(3):
             began = time.process_time()
@@ -150,7 +150,7 @@ class Predictor:
             self._answers(crops, explain=False)
             alone = min(alone, between - began)
             together = min(together, time.process_time() - between)
-        return 1 - together / (2 * alone)
+        return 1 - together / (most * alone)
 
     def _told(
         self, looks: Sequence[Look | ImageError], explain: bool
@@ -179,13 +179,13 @@ class Predictor:
         spec = self.bundle.manifest.input
         rows = [np.empty((0, len(self.labels)), np.float32)]
         evidence: list[np.ndarray] = []
-        for start in range(0, len(crops), self._sizes[-1]):
-            part = list(crops[start : start + self._sizes[-1]])
-            size = next(size for size in self._sizes if size >= len(part))
-            padded = part + [part[-1]] * (size - len(part))
-            rows.append(self._network.run(spec.tensor(padded))[: len(part)])
+        start = 0
+        while start < len(crops):
+            size = max(size for size in self._sizes if size <= len(crops) - start)
+            rows.append(self._network.run(spec.tensor(crops[start : start + size])))
             if explain:
-                evidence += list(self._network.output(1)[: len(part)])
+                evidence += list(self._network.output(1))
+            start += size
         return np.concatenate(rows), evidence
 
     def _explained(
@@ -198,10 +198,10 @@ class Predictor:
         return tuple(explanations)
 
     def _warm_up(self) -> None:
-        """Answer once at the usual batch sizes, and see that the manifest keeps its word."""
+        """Answer once at each batch size, and see that the manifest keeps its word."""
         size = self.bundle.manifest.input.size
         blank = np.full((size, size, 3), 127, np.uint8)
-        for count in (size for size in self._sizes if size <= self.WARMED):
+        for count in self._sizes:
             try:
                 answer = self._network.run(self.bundle.manifest.input.tensor([blank] * count))
             except Exception as error:

@@ -12,7 +12,7 @@ from service.pending import Pending, Waiting
 from service.quarantine import Quarantine
 
 WORTH_IT = 0.05
-"""Share of its time in the network that company must save an image; those that go together are
+"""Share of its time in the network that a full batch must save an image; those that go together are
 answered together, the first as late as the last."""
 
 
@@ -34,8 +34,8 @@ class Grouping:
         """A crew's first image that waits, and those right behind it of which the same is asked.
 
         No more than a predictor's fair share of all that wait, the busy predictors counted: where
-        few wait, one by one is sooner done. And a power of two, for the network sees no other
-        batches (`models.predictor`). The queue is left as it is.
+        few wait, one by one is sooner done. And a power of two: fours are the network's batches
+        (`models.predictor`). The queue is left as it is.
         """
         queue = crew.queue
         in_time = int(crew.pool.timeout_s * 1e3 / (2 * crew.image_ms))  # the pool's time is a job's

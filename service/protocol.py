@@ -221,8 +221,8 @@ class Hello(Message, frozen=True, kw_only=True):
 
     Attributes:
         private_mb: memory that it has to itself (MiB), of a guest's.
-        company_saves: share of its time in the network that an image is spared in company of
-            another, by model, as it measured.
+        company_saves: share of its time in the network that an image is spared in a full batch, by
+            model, as it measured.
     """
 
     seconds: float

@@ -88,6 +88,33 @@ def test_a_mirrored_face_is_found_mirrored(predictor: Predictor, face_jpeg: byte
     assert abs((512 - mirrored.box[0] - mirrored.box[2]) - face.box[0]) < 12
 
 
+@pytest.mark.parametrize(
+    ("largest", "count", "batches"),
+    [
+        (8, 1, [1]),
+        (8, 3, [1, 1, 1]),
+        (8, 4, [4]),
+        (8, 7, [4, 1, 1, 1]),
+        (8, 8, [4, 4]),
+        (1, 2, [1, 1]),
+    ],
+)
+def test_crops_go_through_the_network_as_fours_and_ones(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, largest: int, count: int,
+    batches: list[int],
+) -> None:  # fmt: skip
+    one = Predictor(predictor.bundle, largest_batch=largest)
+    seen: list[int] = []
+    run = one._network.run
+    monkeypatch.setattr(one._network, "run", lambda x: (seen.append(len(x)), run(x))[1])
+    draw = np.random.default_rng(1)
+    crops = [draw.integers(0, 256, (96, 96, 3), np.uint8) for _ in range(count)]
+    told = one.probabilities(crops)
+    assert seen == batches
+    for crop, row in zip(crops, told, strict=True):
+        assert np.allclose(predictor.probabilities([crop])[0], row, atol=1e-5)
+
+
 def test_what_company_saves_is_measured_and_is_nothing_where_there_is_none(
     predictor: Predictor,
 ) -> None:

@@ -39,6 +39,21 @@ def test_the_worker_itself_holds_no_library_for_pixels(
     assert not [name for name in ("/numpy/", "/cv2/", "/PIL/", "/paddle/") if name in held]
 
 
+def test_a_predictor_uses_its_memory_again(worker: WarmWorker, face_jpeg: bytes) -> None:
+    for _ in range(10):
+        worker.client.classify(face_jpeg)
+    before = _faults(worker)
+    for _ in range(20):
+        worker.client.classify(face_jpeg)
+    assert (_faults(worker) - before) / 20 < 50, "the picture alone has 192 pages"
+
+
+def _faults(worker: WarmWorker) -> int:
+    """Pages that the predictors had to be given."""
+    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2] for pid in worker.predictors]
+    return sum(int(field.split()[7]) for field in fields)
+
+
 def test_times_are_told_and_add_up(worker: WarmWorker, face_jpeg: bytes) -> None:
     reply = worker.client.classify(face_jpeg)
     assert isinstance(reply, ClassifyReply)
