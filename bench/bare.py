@@ -4,11 +4,12 @@ $ python -m bench.bare web/example.jpg --seconds 5
 """
 
 import argparse
-import ctypes
 import json
 import sys
 import time
 from pathlib import Path
+
+from service.limits import keep_heap
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     from models.predictor import Predictor
 
     cv2.setNumThreads(1)
-    _keep_memory()
+    keep_heap()  # as a predictor process does
     predictor = Predictor(bundle.load(options.model))
     images = [path.read_bytes() for path in options.image]
     for _ in range(10):
@@ -40,14 +41,6 @@ def main(argv: list[str] | None = None) -> int:
     for line in rounds:
         print(json.dumps(_loop(predictor, images, float(line))), flush=True)
     return 0
-
-
-def _keep_memory() -> None:
-    """Keep large blocks in the heap, as happens in a predictor by itself: to have each picture
-    mapped anew costs two milliseconds (mallopt(3))."""
-    trim, largest = (-1, 1 << 29), (-3, 1 << 28)  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-    for option in (trim, largest):
-        ctypes.CDLL(None).mallopt(*option)
 
 
 def _loop(predictor: object, images: list[bytes], seconds: float) -> dict[str, float | list[float]]:

@@ -9,7 +9,7 @@ from bench.peers.running import started
 
 OURS = "hyojo"
 _ONE_MODEL = {"HYOJO_MODELS": "emotion"}
-"""What every peer holds, and no more."""
+"""What the peers with the same bundle hold, and no more."""
 
 
 def compare(rounds: int, seconds: float, names: list[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ class FaceSpec:
 
     Attributes:
         wanted: faces are looked for and cut; else the centre square of the whole picture is.
-        detector: by name, see `detector`.
+        detector: by name, see `models.faces.detector`.
         align: `eyes_mouth` turns the face upright by its eyes and sizes the crop by the eye-mouth
             distance; `box` cuts the detector's box, unturned.
         span: side of the crop, in eye-mouth distances (`eyes_mouth`) or in the longer sides of the

@@ -5,7 +5,6 @@ while it runs. It ends when its parent does.
 """
 
 import argparse
-import ctypes
 import os
 import signal
 import time
@@ -18,7 +17,7 @@ import msgspec
 from service import protocol
 from service.footprint import private_mb
 from service.kinship import end_with_parent
-from service.limits import first_to_go, limit_memory, own_memory_bytes, ran_out
+from service.limits import first_to_go, keep_heap, limit_memory, own_memory_bytes, ran_out
 from service.protocol import (
     Explanation,
     FaceResult,
@@ -35,11 +34,6 @@ if TYPE_CHECKING:
 
     from models import explain
     from models.predictor import Prediction, Predictor
-
-
-_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # mallopt(3)
-_KEPT_BYTES = 16 << 20
-"""Blocks up to here, a decoded picture for one, come from the heap and are used again."""
 
 
 def preload() -> None:
@@ -68,7 +62,7 @@ def main(wire: Wire, argv: list[str]) -> int:
     options = _arguments(argv)
     end_with_parent(signal.SIGKILL)
     first_to_go()
-    _keep_heap()
+    keep_heap()
     if os.getppid() != options.parent:  # it ended before we asked
         return 1
     began = time.monotonic()
@@ -194,16 +188,6 @@ def _load(bundles: list[str], max_pixels: int, largest_batch: int) -> dict[str, 
         name: Predictor(bundle.load(Path(folder)), max_pixels, largest_batch)
         for name, folder in zip(bundles[::2], bundles[1::2], strict=True)
     }
-
-
-def _keep_heap() -> None:
-    """Blocks that are mapped anew for each picture cost a millisecond of page faults.
-
-    The C library learns to keep them, but from what happens to be freed first; here it is told.
-    """
-    library = ctypes.CDLL(None)
-    library.mallopt(_MMAP_THRESHOLD, _KEPT_BYTES)
-    library.mallopt(_TRIM_THRESHOLD, 2 * _KEPT_BYTES)
 
 
 def _spare_the_cores() -> None:
