@@ -69,7 +69,12 @@ class Flights {
     this.sent = 0;
     this.shown = 0;
     this.failures = 0;
-    this.restUntilMs = 0;
+    /**
+     * Set while nothing may be sent. The timer alone ends the pause: by the clock it may fire a little early.
+     *
+     * @type {ReturnType<typeof setTimeout> | undefined}
+     */
+    this.rest = undefined;
     /** @type {unknown} a mistake of this page, for `room` to throw */
     this.fault = null;
     /** @type {() => void} */
@@ -79,21 +84,12 @@ class Flights {
   /** @returns {boolean} after a failure one frame asks for all, until it is answered */
   get full() {
     const most = this.failures ? 1 : Math.max(1, MOST_IN_FLIGHT / this.view.sides.length);
-    return this.flying.size >= most || performance.now() < this.restUntilMs;
+    return this.flying.size >= most || this.rest !== undefined;
   }
 
   /** Resolves when another frame may be sent (or at `end`). */
   async room() {
-    while (!this.fault && this.full) {
-      /** @type {ReturnType<typeof setTimeout> | undefined} */
-      let timer;
-      await new Promise((resolve) => {
-        this.wake = () => resolve(undefined);
-        const restMs = this.restUntilMs - performance.now();
-        if (restMs > 0) timer = setTimeout(resolve, restMs);
-      });
-      clearTimeout(timer);
-    }
+    while (!this.fault && this.full) await new Promise((resolve) => { this.wake = () => resolve(undefined); });
     if (this.fault) throw this.fault;
   }
 
@@ -136,10 +132,19 @@ class Flights {
       this.flying.get(number)?.abort(); // what another model would say of it
       this.failures += 1;
       const waitS = waitFor(error, this.failures);
-      this.restUntilMs = performance.now() + waitS * 1000;
+      this.pause(waitS);
       this.drop((other) => other !== number); // sent before this was known, and void with it
       this.events.problem(error, waitS);
     }
+  }
+
+  /** @param {number} waitS seconds in which nothing is sent */
+  pause(waitS) {
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => {
+      this.rest = undefined;
+      this.wake();
+    }, waitS * 1000);
   }
 
   /** @param {(number: number) => boolean} which */
@@ -150,7 +155,8 @@ class Flights {
   }
 
   end() {
-    this.restUntilMs = 0;
+    clearTimeout(this.rest);
+    this.rest = undefined;
     this.drop(() => true);
     this.flying.clear();
     this.wake();

@@ -31,22 +31,27 @@ export class Service extends EventTarget {
   async waitUntilReady() {
     if (this.asking) return;
     this.asking = true;
-    for (;;) {
-      try {
-        await checkReady();
-        await this.learnModels();
-        break;
-      } catch (error) {
-        this.note(error);
-        if (this.state === 'locked') {
-          this.asking = false;
-          return;
-        }
+    try {
+      while (!await this.isReady()) {
+        if (this.state === 'locked') return;
         await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
       }
+    } finally {
+      this.asking = false;
     }
-    this.asking = false;
     this.become('ready', 'Ready for pictures.');
+  }
+
+  /** @returns {Promise<boolean>} whether a warm predictor answers and the models are known; why not is noted */
+  async isReady() {
+    try {
+      await checkReady();
+      await this.learnModels();
+    } catch (error) {
+      this.note(error);
+      return false;
+    }
+    return true;
   }
 
   /** A key has been given: does it open? */
