@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from service import mapped_files
 from service.kinship import adopt_orphans, end_with_parent, environment
 from service.wire import Wire, receive_with_file, send_with_file
 
@@ -195,6 +196,7 @@ def _prepared() -> Callable[[Wire, list[str]], int]:
         predictor_process.preload()
     gc.collect()
     gc.freeze()  # a collection in a child would touch, and so copy, what it shares
+    mapped_files.release()
     return predictor_process.main
 
 

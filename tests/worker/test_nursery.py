@@ -38,6 +38,13 @@ def test_predictors_are_the_workers_own_children_and_share_their_libraries(
         assert private_kb(predictor) < 130 * 1024, "a third less than without sharing"
 
 
+def test_it_keeps_no_library_in_memory_that_only_its_start_needed(launch: Launcher) -> None:
+    worker = warm(launch, predictors=1, models="emotion")
+    status = Path(f"/proc/{nursery(worker)}/status").read_text()
+    (kilobytes,) = (int(line.split()[1]) for line in status.splitlines() if "RssFile" in line)
+    assert kilobytes < 20 * 1024, "Paddle's start alone looks at 170 MB"
+
+
 def test_a_lost_predictor_is_back_at_once(launch: Launcher, face_jpeg: bytes) -> None:
     worker = warm(launch)
     (pid,) = worker.predictors
