@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models import images
+from models import batches, images
 from models.bundle import GRAPH, PARAMETERS, Bundle, remedy
 from models.engine import Engine
 from models.errors import BundleError, ImageError, UsageError, unexplained
@@ -62,16 +62,11 @@ class Predictor:
         BundleError: the network cannot be loaded or does not answer as its manifest says.
     """
 
-    BATCH_SIZES = (1, 4)
-    """The only batch sizes the network ever sees. A new shape's first call takes ten times a warm
-    one's, and for each oneDNN lays the weights out anew. Other numbers go as fours and ones: which
-    is quicker than an eight, and than a four that is not full."""
-
     def __init__(
         self, bundle: Bundle, max_pixels: int = images.MAX_PIXELS, largest_batch: int = 8
     ) -> None:
         self.bundle = bundle
-        self._sizes = [size for size in self.BATCH_SIZES if size <= largest_batch]
+        self._sizes = batches.sizes(largest_batch)
         self.labels = bundle.manifest.labels
         given = bundle.manifest
         self._looker = Looker(given.faces, given.input.size, max_pixels)

@@ -7,6 +7,7 @@ and only where it pays on this machine.
 import itertools
 from collections.abc import Mapping
 
+from models import batches
 from service.crew import Crew
 from service.pending import Pending, Waiting
 from service.quarantine import Quarantine
@@ -34,18 +35,20 @@ class Grouping:
         """A crew's first image that waits, and those right behind it of which the same is asked.
 
         No more than a predictor's fair share of all that wait, the busy predictors counted: where
-        few wait, one by one is sooner done. And a power of two: fours are the network's batches
-        (`models.predictor`). The queue is left as it is.
+        few wait, one by one is sooner done. And whole batches of the network's: part of one would
+        be computed one by one, and answered together for nothing. The queue is left as it is.
         """
         queue = crew.queue
         in_time = int(crew.pool.timeout_s * 1e3 / (2 * crew.image_ms))  # the pool's time is a job's
         most = min(self._most, crew.pool.largest_batch, len(queue) // crew.pool.ready, in_time)
-        if most <= 1 or crew.pool.company_saves.get(queue[0].model, 0.0) < WORTH_IT:
+        full = batches.sizes(min(self._most, crew.pool.largest_batch))[-1]
+        saves = crew.pool.company_saves.get(queue[0].model, 0.0)
+        if full == 1 or most < full or saves < WORTH_IT:
             return (queue[0],)
         asked = self._asked(queue[0])
         alike = itertools.takewhile(lambda one: self._asked(one) == asked, queue)
         group = tuple(itertools.islice(alike, most))
-        return group[: 1 << (len(group).bit_length() - 1)]
+        return group[: len(group) // full * full or 1]
 
     def _asked(self, waiting: Waiting) -> object:
         """What is asked of an image; unlike any other's where it is to be looked at alone."""

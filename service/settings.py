@@ -109,7 +109,8 @@ class Settings(BaseSettings):
         4,
         ge=1,
         le=8,
-        description="Images that a predictor may look at together, at most, where several wait.",
+        description="Images that a predictor may look at together, at most, where several wait; "
+        "below 4 each goes alone, as a network is given one or four at once.",
     )
     deadline_s: float = Field(
         10, gt=0, le=600, description="Seconds a request may take before `deadline_exceeded`."

@@ -14,6 +14,7 @@ from typing import Literal
 import simpy
 
 from bench.scale.cores import Cores, Process
+from models import batches
 from service.overload import LONGEST_WAIT_S
 
 Outcome = Literal["answered", "refused", "late"]
@@ -247,9 +248,8 @@ class Machine:
     def _together(self) -> int:
         """Images that a predictor takes now: its share of the queue, as `service.grouping`."""
         fair = min(self._shape.company, len(self._queue) // self._shape.predictors)
-        if fair <= 1 or not self._costs.shared_ms:
-            return 1
-        return 1 << (fair.bit_length() - 1)
+        full = batches.sizes(self._shape.company)[-1]
+        return fair // full * full or 1 if self._costs.shared_ms else 1
 
     def _predict(self, batch: list[tuple[_Request, int]]) -> None:
         number = heapq.heappop(self._idle)  # the first one, as `service.pool` has it

@@ -224,14 +224,14 @@ def _order(images: Sequence[bytes]) -> list[int]:
 
 def _network_ms(rounds: int) -> dict[str, float]:
     """Of the expression model for so many crops at once, with a core to itself: the median."""
-    from models import bundle  # Paddle takes a second, --help none
+    from models import batches, bundle  # Paddle takes a second, --help none
     from models.predictor import Predictor
 
     most = Settings().max_batch_size
     predictor = Predictor(bundle.load(PROJECT / "params" / "emotion"), largest_batch=most)
     size = predictor.bundle.manifest.input.size
     crops = [np.full((size, size, 3), 127, np.uint8)] * most
-    sizes = [size for size in Predictor.BATCH_SIZES if size <= most]
+    sizes = batches.sizes(most)
     took: dict[int, list[float]] = {size: [] for size in sizes}
     for _ in range(rounds):
         for size in sizes:

@@ -54,23 +54,28 @@ def groups(*asked: ClassifyRequest, most: int = 8, pool: Pool | None = None, **c
     ("together", "told"),
     [
         (groups(PLAIN), 1),
+        (groups(*[PLAIN] * 3), 1),  # a batch that is not full saves nothing
         (groups(*[PLAIN] * 4), 4),
         (groups(*[PLAIN] * 5), 4),
         (groups(*[PLAIN] * 12), 8),
+        (groups(*[PLAIN] * 12, most=7), 4),
+        (groups(*[PLAIN] * 5, most=3), 1),
         (groups(*[PLAIN] * 5, most=1), 1),
-        (groups(*[PLAIN] * 5, pool=Pool(ready=2)), 2),  # the other predictor's share is as large
-        (groups(*[PLAIN] * 3, pool=Pool(ready=2)), 1),  # few wait: one by one is sooner done
-        (groups(*[PLAIN] * 2, pool=Pool(ready=4)), 1),
-        (groups(*[PLAIN] * 5, pool=Pool(largest_batch=2)), 2),
-        (groups(*[PLAIN] * 5, pool=Pool(timeout_s=0.1)), 2),  # all of them have the time of a job
+        (groups(*[PLAIN] * 8, pool=Pool(ready=2)), 4),
+        (groups(*[PLAIN] * 7, pool=Pool(ready=2)), 1),  # the other predictor's share is as large
+        (groups(*[PLAIN] * 5, pool=Pool(largest_batch=2)), 1),
+        (groups(*[PLAIN] * 9, pool=Pool(timeout_s=0.2)), 4),  # all of them have the time of a job
+        (groups(*[PLAIN] * 9, pool=Pool(timeout_s=0.1)), 1),
         (groups(*[PLAIN] * 5, pool=Pool(company_saves={"m": 0.04})), 1),  # not worth the wait
         (groups(*[PLAIN] * 5, pool=Pool(company_saves={"n": 0.2})), 1),
-        (groups(PLAIN, PLAIN, ClassifyRequest(id="b", top=3), PLAIN), 2),
-        (groups(PLAIN, ClassifyRequest(id="b", explain=True)), 1),
-        (groups(PLAIN, ClassifyRequest(id="b", faces="all")), 1),
-        (groups(PLAIN, PLAIN, PLAIN, of_1={"model": "n"}), 1),
-        (groups(PLAIN, PLAIN, PLAIN, of_0={"alone": True}), 1),
-        (groups(PLAIN, PLAIN, PLAIN, of_2={"alone": True}), 2),
+        (groups(*[PLAIN] * 4, ClassifyRequest(id="b", top=3), *[PLAIN] * 3), 4),
+        (groups(*[PLAIN] * 3, ClassifyRequest(id="b", top=3), PLAIN), 1),
+        (groups(*[PLAIN] * 3, ClassifyRequest(id="b", explain=True)), 1),
+        (groups(*[PLAIN] * 3, ClassifyRequest(id="b", faces="all")), 1),
+        (groups(*[PLAIN] * 4, of_1={"model": "n"}), 1),
+        (groups(*[PLAIN] * 5, of_0={"alone": True}), 1),
+        (groups(*[PLAIN] * 5, of_3={"alone": True}), 1),
+        (groups(*[PLAIN] * 5, of_4={"alone": True}), 4),
     ],
 )
 def test_so_many_go_together(together: int, told: int) -> None:
@@ -80,7 +85,8 @@ def test_so_many_go_together(together: int, told: int) -> None:
 def test_an_image_in_quarantine_is_in_no_group() -> None:
     quarantine = Quarantine(300)
     quarantine.lost(b"1", crashed=True)
-    waiting = deque(Waiting(n, 0, "m", b"%d" % n) for n in range(3))
+    waiting = deque(Waiting(n, 0, "m", b"%d" % n) for n in range(4))
     crew: Any = Crew(waiting)
-    known = {n: pending(PLAIN) for n in range(3)}
+    known = {n: pending(PLAIN) for n in range(4)}
+    assert len(Grouping(8, known, Quarantine(300)).front(crew)) == 4
     assert [one.image for one in Grouping(8, known, quarantine).front(crew)] == [b"0"]

@@ -141,10 +141,10 @@ def test_company_that_saves_nothing_is_not_sought() -> None:
 
 def test_a_predictor_takes_its_share_of_what_waits_and_no_more() -> None:
     costs = Costs((FIXED,), shared_ms=2.0)
-    told = opened(costs, Shape(4, predictors=4), [0.0] * 12)
+    told = opened(costs, Shape(2, predictors=2), [0.0] * 10)
 
-    # Eight wait when the first four are done: two for the first of four; then six, five, four: one.
-    assert told.latencies_ms == pytest.approx([10.0] * 4 + [20.0] * 3 + [28.0] * 2 + [30.0] * 3)
+    # Eight wait when the first two are done: four for the first of two; the others one by one.
+    assert told.latencies_ms == pytest.approx([10, 10, 20, 30, 40, *[44] * 4, 50])
 
 
 def test_the_same_seed_gives_the_same_and_another_gives_another() -> None:
