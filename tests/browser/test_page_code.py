@@ -57,6 +57,7 @@ def test_nothing_comes_from_elsewhere() -> None:
         ("live-loop", "waitFor({retryAfterS: 3}, 1)", 3),
         ("live-loop", "waitFor({retryAfterS: null}, 3)", 4),
         ("live-loop", "waitFor({retryAfterS: 600}, 1)", 10),
+        ("live-loop", "waitFor({retryAfterS: 0}, 1)", 0.5),
         ("why", "lowerHalf([[0.25], [-0.25], [0.25, 0.25]])", 2 / 3),
         ("why", "lowerHalf([[0], [1], [0]])", 0.5),  # the middle row lies in both
         ("why", "lowerHalf([[-1]])", None),

@@ -120,6 +120,26 @@ function classifyPath(options) {
 }
 
 /**
+ * @param {Asked} options
+ * @param {RequestInit} init
+ * @returns {Promise<Answer>}
+ */
+async function classify(options, init) {
+  const answer = await request(classifyPath(options), { method: 'POST', ...init });
+  if (!Array.isArray(answer?.results)) throw stranger('internal');
+  return answer;
+}
+
+/**
+ * @param {string} code
+ * @returns {ServiceProblem} for an answer that is none of the service's
+ */
+function stranger(code) {
+  return new ServiceProblem(code, 'What answers is not the service this page belongs to, or another version of it. '
+    + 'Load the page anew; if that does not help, look at what stands between the two.');
+}
+
+/**
  * One picture file, of any type: the server looks at its bytes, not at its name.
  *
  * @param {Blob} picture
@@ -129,7 +149,7 @@ function classifyPath(options) {
 export function classifyFile(picture, options = {}) {
   const form = new FormData();
   form.append('image', picture, 'picture');
-  return request(classifyPath(options), { method: 'POST', body: form });
+  return classify(options, { body: form });
 }
 
 /**
@@ -141,9 +161,7 @@ export function classifyFile(picture, options = {}) {
  * @returns {Promise<Answer>}
  */
 export function classifyFrame(frame, options, signal) {
-  return request(classifyPath(options), {
-    method: 'POST', body: frame, headers: { 'Content-Type': 'image/jpeg' }, signal,
-  });
+  return classify(options, { body: frame, headers: { 'Content-Type': 'image/jpeg' }, signal });
 }
 
 /**
@@ -154,14 +172,16 @@ export function classifyFrame(frame, options, signal) {
  * @returns {Promise<Answer>}
  */
 export function classifyAddress(address, options = {}) {
-  return request(classifyPath(options), {
-    method: 'POST', body: JSON.stringify({ urls: [address] }), headers: { 'Content-Type': 'application/json' },
+  return classify(options, {
+    body: JSON.stringify({ urls: [address] }), headers: { 'Content-Type': 'application/json' },
   });
 }
 
 /** @returns {Promise<ModelList>} */
-export function listModels() {
-  return request('models');
+export async function listModels() {
+  const list = await request('models');
+  if (!Array.isArray(list?.models)) throw stranger('unreachable');
+  return list;
 }
 
 /** Resolves when a warm predictor has answered; throws ServiceProblem when not. */

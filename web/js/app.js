@@ -4,6 +4,7 @@
 
 import { showAbout } from './about.js';
 import { announce } from './announce.js';
+import { ServiceProblem } from './api.js';
 import { showChooser } from './chooser.js';
 import { byId } from './dom.js';
 import { howMany, listen } from './intake.js';
@@ -28,15 +29,26 @@ const live = new LiveView(view, {
   closed: () => {
     setStage(pictures.cards.length ? 'pictures' : 'empty');
     cameraButton.focus();
+    if (outdated) readAgain();
   },
 });
+/** Whether the pictures behind the camera were read by other models than those that are chosen now. */
+let outdated = false;
+/** How often something else came onto the stage. */
+let changes = 0;
 /** @param {string} sentence */
 const say = (sentence) => notice(notices, sentence);
 
 /** @param {'empty' | 'pictures' | 'camera'} what */
 function setStage(what) {
   stage.setAttribute('data-shows', what);
+  changes += 1;
   say('');
+}
+
+function readAgain() {
+  outdated = stage.getAttribute('data-shows') === 'camera';
+  if (!outdated) void pictures.again();
 }
 
 /**
@@ -44,6 +56,7 @@ function setStage(what) {
  * @param {string} sentence about pictures left out
  */
 async function take(given, sentence = '') {
+  outdated = false;
   if (stage.getAttribute('data-shows') === 'camera') live.stop();
   setStage('pictures');
   announce(`Reading ${howMany(given)}.`);
@@ -55,8 +68,16 @@ async function take(given, sentence = '') {
 
 const takeAddress = takeAddresses(service, (given, sentence) => void take(given, sentence), say);
 listen((given, sentence) => void take(given, sentence), say, takeAddress);
-byId('example', HTMLButtonElement).addEventListener('click', async () =>
-  take([await example(view.model?.faces ? 'example.jpg' : KINDS[view.kind].example)]));
+byId('example', HTMLButtonElement).addEventListener('click', async () => {
+  const asked = changes;
+  try {
+    const given = await example(view.model?.faces ? 'example.jpg' : KINDS[view.kind].example);
+    if (asked === changes) await take([given]); // else something else was given meanwhile
+  } catch (error) {
+    if (!(error instanceof ServiceProblem)) throw error;
+    if (asked === changes) say(error.message);
+  }
+});
 cameraButton.addEventListener('click', () => void live.start());
 byId('skip', HTMLAnchorElement).addEventListener('click', (event) => {
   event.preventDefault(); // the address keeps the tab
@@ -75,11 +96,11 @@ showTabs(view);
 showScene(view);
 showChooser(view, say);
 showAbout(view);
-let asked = view.key;
+let shown = view.key;
 let complaint = '';
 view.addEventListener('change', () => {
-  if (asked && asked !== view.key && pictures.cards.length) void pictures.again();
-  asked = view.key;
+  if (shown !== view.key && pictures.cards.length) readAgain();
+  shown = view.key;
   byId('explain-switch', HTMLElement).hidden = !view.canExplain;
   byId('legend', HTMLElement).hidden = !view.explaining || !view.canExplain;
   byId('tools', HTMLElement).hidden = !view.canExplain && !view.partner;

@@ -18,7 +18,7 @@ export class CameraProblem extends Error {
 }
 
 /**
- * @param {string | null} deviceId one of `cameras()`, or null for the browser's own choice
+ * @param {string | null} deviceId one of `cameras()`, or null for the browser's own choice; so too where it has gone
  * @returns {Promise<OpenCamera>}
  * @throws {CameraProblem}
  */
@@ -43,7 +43,9 @@ export async function openCamera(deviceId = null) {
       mirrored: settings.facingMode !== 'environment', // one looks into it as into a mirror
     };
   } catch (error) {
-    throw problemOf(error instanceof Error ? error.name : '');
+    const problem = problemOf(error instanceof Error ? error.name : '');
+    if (deviceId && problem.code === 'none') return openCamera(); // that one has gone: another may be there
+    throw problem;
   }
 }
 

@@ -14,6 +14,9 @@ import { count, percent, plain } from './words.js';
 
 const TRIES = 6;
 const WAIT_S = 1;
+const LEAST_WAIT_S = 0.5;
+/** Who is to wait longer decides it alone. */
+const LONGEST_WAIT_S = 15;
 
 /** @typedef {'waiting' | 'reading' | 'busy' | 'done' | 'no-face' | 'failed'} Outcome */
 
@@ -33,7 +36,7 @@ export class Column {
     this.why = make('p', { class: 'why' });
     this.actions = make('div', { class: 'card-actions' });
     this.timing = make('p', { class: 'timing' });
-    this.element = make('div', { class: 'column', role: 'group', 'aria-label': side.title },
+    this.element = make('div', { class: 'column', role: 'group', 'aria-label': side.title, tabindex: '-1' },
       make('p', { class: 'column-name' }, side.title),
       this.reading.element, this.why, this.actions, this.timing);
     /** @type {ImageResult | null} */
@@ -59,6 +62,7 @@ export class Column {
     const { turn } = this; // a later reading makes this one's outcome void
     this.result = null;
     this.faces = faces;
+    if (this.actions.contains(document.activeElement)) this.element.focus(); // the pressed button goes
     this.actions.replaceChildren();
     this.timing.textContent = '';
     if (this.view.sleeping(this.side)) {
@@ -71,7 +75,10 @@ export class Column {
       this.view.service.answered(...membersOf(this.side));
       return turn === this.turn ? this.show(answer, performance.now() - startedMs) : '';
     } catch (error) {
-      if (!(error instanceof ServiceProblem)) throw error;
+      if (!(error instanceof ServiceProblem)) {
+        reportError(error); // a mistake of this page's must not hold up the other pictures
+        return turn === this.turn ? this.fail('internal', 'This page could not show the answer.', faces) : '';
+      }
       this.view.service.note(error);
       return turn === this.turn ? this.fail(error.code, error.message, faces) : '';
     }
@@ -89,11 +96,12 @@ export class Column {
         return await this.given.ask({ ...this.view.options(this.side), faces });
       } catch (error) {
         const again = error instanceof ServiceProblem && error.passing && error.code !== 'unreachable';
-        if (!again || tries === TRIES || this.gone) throw error;
-        const waitS = error.retryAfterS ?? WAIT_S * tries;
+        const waitS = Math.max(LEAST_WAIT_S, (again && error.retryAfterS) || WAIT_S * tries);
+        if (!again || tries === TRIES || waitS > LONGEST_WAIT_S || this.gone) throw error;
         this.reading.blank('server busy', `Trying again in ${count(Math.ceil(waitS), 'second')}.`);
         this.become('busy');
         await new Promise((resolve) => setTimeout(resolve, waitS * 1000));
+        if (this.gone) throw error;
       }
     }
   }
@@ -188,6 +196,7 @@ export class Column {
    */
   fail(code, sentence, faces) {
     this.code = code;
+    this.result = null;
     this.reading.blank('not read', sentence);
     this.actions.replaceChildren(button('Try again', () => void this.read(faces)));
     this.become('failed');

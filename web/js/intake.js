@@ -46,10 +46,15 @@ export function listen(take, refuse, address) {
     chooser.value = ''; // so that choosing the same file again is noticed
   });
 
+  /** @param {Event} event @returns {boolean} whether text goes into a field by itself */
+  const intoField = ({ target }) => target instanceof HTMLTextAreaElement
+    || (target instanceof HTMLInputElement && target.type !== 'checkbox');
+  const files = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes('Files') ?? false;
   const hovering = (/** @type {boolean} */ yes) => document.body.toggleAttribute('data-dragging', yes);
   const over = (/** @type {DragEvent} */ event) => {
+    if (intoField(event) && !files(event)) return;
     event.preventDefault(); // else the browser would open what is dropped
-    hovering(event.dataTransfer?.types.includes('Files') ?? false);
+    hovering(files(event));
   };
   addEventListener('dragenter', over);
   addEventListener('dragover', over);
@@ -57,6 +62,7 @@ export function listen(take, refuse, address) {
     if (!event.relatedTarget) hovering(false); // out of the window, not just on to the next element
   });
   addEventListener('drop', (event) => {
+    if (intoField(event) && !files(event)) return;
     event.preventDefault();
     hovering(false);
     if (!event.dataTransfer?.files.length && address(event.dataTransfer?.getData('text/uri-list') ?? '')) return;
@@ -64,9 +70,7 @@ export function listen(take, refuse, address) {
   });
 
   addEventListener('paste', (event) => {
-    const { target } = event;
-    const field = target instanceof HTMLTextAreaElement || (target instanceof HTMLInputElement && target.type !== 'checkbox');
-    if (field) return;
+    if (intoField(event)) return;
     if (!event.clipboardData?.files.length && address(event.clipboardData?.getData('text/plain') ?? '')) return;
     give(event.clipboardData?.files, 'There is no picture in the clipboard. Copy one first, then paste it here.');
   });

@@ -3,11 +3,23 @@
 import { byId } from './dom.js';
 
 const KEPT_AS = 'hyojo-key';
+/** Kept here too: where the browser lets a page store nothing, it lasts until a reload. */
+let key = '';
+try {
+  key = sessionStorage.getItem(KEPT_AS) ?? '';
+} catch { /* storing is forbidden */ }
 
 /** @returns {Record<string, string>} what every request says of the key */
 export function keyHeaders() {
-  const key = sessionStorage.getItem(KEPT_AS);
   return key ? { 'X-API-Key': key } : {};
+}
+
+/** @param {string} given */
+function keep(given) {
+  key = given;
+  try {
+    sessionStorage.setItem(KEPT_AS, given);
+  } catch { /* likewise */ }
 }
 
 /**
@@ -35,7 +47,9 @@ export function askForKey(service) {
   });
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    sessionStorage.setItem(KEPT_AS, sendable(field.value));
-    void service.tryKey();
+    keep(sendable(field.value));
+    void service.tryKey().then(() => {
+      if (!form.hidden) field.focus(); // it was refused
+    });
   });
 }

@@ -13,6 +13,7 @@ import { FrameTaker, FreshFrames } from './frames.js';
 const MOST_IN_FLIGHT = 2;
 /** An answer that newer frames have overtaken so often is not waited for: its place is needed. */
 const OVERTAKEN = 8;
+const LEAST_WAIT_S = 0.5;
 const LONGEST_WAIT_S = 10;
 
 /**
@@ -166,8 +167,8 @@ class Flights {
 /**
  * @param {ServiceProblem} problem
  * @param {number} failures in a row, 1 for the first
- * @returns {number} seconds: what the server asks for, else 1, 2, 4, … and at most ten
+ * @returns {number} seconds: what the server asks for, else 1, 2, 4, …; half a second at least and ten at most
  */
 export function waitFor(problem, failures) {
-  return Math.min(LONGEST_WAIT_S, problem.retryAfterS ?? 2 ** (failures - 1));
+  return Math.min(LONGEST_WAIT_S, Math.max(LEAST_WAIT_S, problem.retryAfterS ?? 2 ** (failures - 1)));
 }

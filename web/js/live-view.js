@@ -90,7 +90,7 @@ export class LiveView {
     this.readings.blank('opening');
     this.events.open();
     this.section.scrollIntoView({ block: 'nearest' });
-    byId('stop', HTMLButtonElement).focus({ preventScroll: true });
+    if (document.activeElement !== this.choice) byId('stop', HTMLButtonElement).focus({ preventScroll: true });
     try {
       const camera = await openCamera(deviceId);
       if (running.signal.aborted) return closeCamera(camera.stream); // stopped while the browser was asking

@@ -4,6 +4,7 @@
 /** @import {View} from './view.js' */
 
 import { announce } from './announce.js';
+import { ServiceProblem } from './api.js';
 import { PictureCard } from './card.js';
 import { make } from './dom.js';
 import { GivenFile } from './given.js';
@@ -20,6 +21,7 @@ export class Pictures {
     this.view = view;
     /** @type {PictureCard[]} */
     this.cards = [];
+    this.readings = 0;
   }
 
   /** @param {Given[]} given one to eight; they take the place of the earlier ones */
@@ -39,9 +41,11 @@ export class Pictures {
 
   read() {
     this.grid.setAttribute('data-columns', String(this.view.sides.length));
+    this.readings += 1;
+    const { readings } = this; // a later one takes over what is not begun
     return this.each(async (card) => {
-      await card.load();
-      return card.gone ? '' : card.read();
+      if (readings === this.readings) await card.load();
+      return card.gone || readings !== this.readings ? '' : card.read();
     });
   }
 
@@ -77,11 +81,17 @@ export class Pictures {
  *
  * @param {string} name
  * @returns {Promise<Given>}
+ * @throws {ServiceProblem} it is not to be had
  */
 export async function example(name) {
-  const response = await fetch(name);
-  if (!response.ok) throw new Error(`The example is missing (status ${response.status}).`);
-  return new GivenFile(new File([await response.blob()], name, { type: 'image/jpeg' }));
+  try {
+    const response = await fetch(name);
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    return new GivenFile(new File([await response.blob()], name, { type: 'image/jpeg' }));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : '';
+    throw new ServiceProblem('unreachable', `The example could not be fetched (${why}). Choose a picture of your own.`);
+  }
 }
 
 /** @param {HTMLElement} place @param {string} sentence shown and spoken; empty takes it away */

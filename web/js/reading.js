@@ -59,14 +59,14 @@ export class Reading {
   /**
    * @param {string} label
    * @param {number} probability
-   * @param {Record<string, number>} probabilities highest first
+   * @param {Record<string, number>} probabilities in any order: names that are numbers come first in JavaScript
    */
   show(label, probability, probabilities) {
     this.head(label, plain(label), percent(probability));
-    const second = Object.entries(probabilities).find(([name]) => name !== label);
+    const entries = Object.entries(probabilities).sort((a, b) => b[1] - a[1]).slice(0, MOST_ROWS);
+    const second = entries.find(([name]) => name !== label);
     this.say(probability < UNSURE_BELOW && second
       ? `Not sure: ${plain(second[0])} is next with ${percent(second[1])}.` : '');
-    const entries = Object.entries(probabilities).sort((a, b) => b[1] - a[1]).slice(0, MOST_ROWS);
     if (entries.some(([name]) => !this.rows.has(name)) || entries.length !== this.rows.size) {
       this.hold(entries.map(([name]) => name));
     }

@@ -128,6 +128,7 @@ export class View extends EventTarget {
    * @param {boolean} anew whether going back leads to what is shown now
    */
   go(wanted, anew = false) {
+    if (anew && !parse(location.hash) && this.now.kind) history.replaceState(null, '', format(this.now)); // to go back to
     this.settle(wanted);
     const hash = format(this.now);
     if (hash === location.hash) return;
@@ -173,7 +174,7 @@ export class View extends EventTarget {
   options(which) {
     const { model } = which;
     return {
-      ...(this.service.models.length > 1 ? { model: model.name } : {}),
+      ...(model.name && this.service.models.length > 1 ? { model: model.name } : {}),
       ...(which.labels.length ? {} : { top: BEST }),
       ...(this.explains(which) ? { explain: true } : {}),
     };

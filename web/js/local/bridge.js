@@ -7,19 +7,30 @@ import { ServiceProblem } from '../api.js';
 
 export class Bridge {
   constructor() {
-    this.worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
+    /** @type {Worker | null} */
+    this.worker = null;
     /** @type {Map<number, {resolve: (answer: any) => void, reject: (error: Error) => void}>} */
     this.waiting = new Map();
     this.asked = 0;
     /** @type {WeakMap<Blob, number>} so that two models asked about one frame look at it once */
     this.keys = new WeakMap();
-    this.worker.addEventListener('message', ({ data: { id, answer, problem } }) => {
+    this.start(); // it loads the model meanwhile
+  }
+
+  /** @returns {Worker} */
+  start() {
+    const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
+    worker.addEventListener('message', ({ data: { id, answer, problem } }) => {
       const waiting = this.waiting.get(id);
       this.waiting.delete(id);
       if (problem) waiting?.reject(new ServiceProblem(problem.code, problem.message));
       else waiting?.resolve(answer);
     });
-    this.worker.addEventListener('error', () => this.fail());
+    worker.addEventListener('error', () => {
+      if (this.worker === worker) this.fail();
+    });
+    this.worker = worker;
+    return worker;
   }
 
   /**
@@ -52,14 +63,15 @@ export class Bridge {
   ask(wish, signal) {
     this.asked += 1;
     const id = this.asked;
+    const worker = this.worker ?? this.start();
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
       signal?.addEventListener('abort', () => {
         if (!this.waiting.delete(id)) return;
-        this.worker.postMessage({ id, drop: true });
+        worker.postMessage({ id, drop: true });
         reject(new DOMException('Not wanted any more.', 'AbortError'));
       });
-      this.worker.postMessage({ id, ...wish });
+      worker.postMessage({ id, ...wish });
     });
   }
 
@@ -70,8 +82,10 @@ export class Bridge {
     return key;
   }
 
-  /** The worker itself could not be started: its files are missing, or the browser is too old. */
+  /** The worker itself could not be started: its files are missing, or the browser is too old. The next question tries anew. */
   fail() {
+    this.worker?.terminate();
+    this.worker = null;
     for (const { reject } of this.waiting.values()) {
       reject(new ServiceProblem('unreachable',
         'What reads the pictures could not be started. Use a current Firefox, Chrome, Edge or Safari.'));
