@@ -104,12 +104,15 @@ class Nursery:
 
         Args:
             wanted: what it shall be.
-            wire: its end of the line; it gets a copy.
+            wire: its end of the line; it gets a copy. The other end ends where it is not born.
+
+        Raises:
+            OSError: it takes no more wishes now.
         """
         if not self.alive:
             self._start()
         assert self._line is not None
-        with contextlib.suppress(OSError):  # it is ending: `alive` tells
+        with contextlib.suppress(ConnectionError):  # it is ending: the wire's end tells
             asked = msgspec.json.encode(wanted)
             send_with_file(self._line, asked, wire.fileno(), socket.MSG_DONTWAIT)
 

@@ -55,8 +55,9 @@ class Doorkeeper:
         if head.startswith(_ASK_HOW_IT_IS) and not self._spare._work_queue.qsize():
             return self._spare  # also where nothing waits: all threads may be held up
         waiting = pool._work_queue.qsize()
-        has_room = waiting < self._limit and self._waited_s < LONGEST_WAIT_S
-        return pool if has_room or not waiting else None
+        if not waiting:
+            self._waited_s = 0.0  # else the last of an overload would be held against the next two
+        return pool if waiting < self._limit and self._waited_s < LONGEST_WAIT_S else None
 
     def wanted(self, pool: ThreadPoolExecutor) -> bool:
         """Whether a request waits for a thread of `pool`, or of the spare ones."""

@@ -23,8 +23,6 @@ from service.stillness import Stillness
 from service.wire import Wire
 
 START_TIMEOUT_S = 60.0
-FIRST_BACKOFF_S = 0.5
-LONGEST_BACKOFF_S = 30.0
 KILLED_BACKOFF_S = 0.5
 """What was killed from outside while it started is no bad bundle: it is tried again soon."""
 _numbers = itertools.count()
@@ -128,8 +126,8 @@ class Pool:
 
     @property
     def busy(self) -> int:
-        """Processes that have a job."""
-        return sum(slot.state == "busy" for slot in self._slots)
+        """Jobs that processes have, or that are still to be told as lost."""
+        return sum(slot.state == "busy" for slot in self._slots) + len(self._unsent)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -207,6 +205,8 @@ class Pool:
     def _lost(self, slot: Slot, now: float) -> str:
         """What is wrong with a slot's process; empty when it lives and works."""
         if slot.process is None or slot.watch is None:
+            if slot.wire is None:  # the nursery that was asked has ended, or could not fork
+                return "could not be started"
             late = now - slot.since > START_TIMEOUT_S
             if late:
                 self.nursery.close()  # it hangs
@@ -273,10 +273,9 @@ class Pool:
         crashed = from_outside = False
         if slot.process is not None and slot.watch is not None:
             status = slot.process.poll()
-            crashed = status in CRASHES
             from_outside = slot.watch.still_s > self.stuck_s or status == -signal.SIGKILL
             slot.process.kill()
-            slot.process.wait()
+            crashed = slot.process.wait() in CRASHES  # perhaps it had only begun to end
         lost: list[Event] = []
         if slot.job is not None:
             detail = (
@@ -286,8 +285,7 @@ class Pool:
             lost = [Lost(slot.job, detail, crashed)]
         pause = 0.0
         if slot.state == "starting":
-            longest = KILLED_BACKOFF_S if from_outside else LONGEST_BACKOFF_S
-            pause = min(longest, FIRST_BACKOFF_S * 2**slot.failures)
+            pause = KILLED_BACKOFF_S if from_outside else slot.pause_s
             slot.failures += not from_outside
             if slot.process is not None or slot.failures > 1:  # else its nursery was at fault
                 self.problem = self.problem or f"A predictor process {why} while it started."
@@ -331,7 +329,7 @@ class Pool:
         if slot.wire is not None:
             slot.wire.close()
         slot.state, slot.wire, slot.name = "waiting", None, ""
-        slot.since = time.monotonic() + min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**slot.failures)
+        slot.since = time.monotonic() + slot.pause_s
         slot.failures += 1
 
     def _take_over(self, born: dict[str, Child]) -> None:

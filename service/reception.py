@@ -39,9 +39,12 @@ READ_BYTES = 64 * 1024
 _READS = 16
 """Reads of one connection before the loop looks at the others."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_LATER = (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK)
+_NOT_NOW = "EAGAIN ECONNABORTED ENETDOWN EPROTO EHOSTDOWN ENONET EHOSTUNREACH ENETUNREACH"
+_LATER = frozenset(getattr(errno, name) for name in _NOT_NOW.split())
+"""No connection now; what was wrong with one on its way is told here too (accept(2))."""
 _SHUT = errno.EINVAL
 """The gateway has stopped listening, and this process will be told to end in a moment."""
+_NO_PLACE_S = 0.01
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -93,11 +96,13 @@ class Reception(ThreadWorker):  # type: ignore[misc]
         try:
             sock, address = listener.accept()
         except OSError as error:
-            if error.errno in (*_LATER, _SHUT):
+            if error.errno in _LATER or error.errno == _SHUT:
                 return
-            if error.errno in _FULL and self._make_place():
-                return
-            raise
+            if error.errno not in _FULL:
+                raise
+            if not self._make_place():
+                time.sleep(_NO_PLACE_S)  # the loop would come back at once, and again
+            return
         self.nr_conns += 1
         if self.nr_conns >= self.worker_connections:
             self._make_place()
@@ -113,8 +118,10 @@ class Reception(ThreadWorker):  # type: ignore[misc]
         self._await(conn)
 
     def _await(self, conn: Any) -> None:
-        (self._bodies if conn.coming.has_head else self._heads).add(conn)
+        self._heads.add(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._more, conn))
+        if conn.coming.has_head:  # it came at once, with the end of the request before
+            self._await_body(conn)
 
     def _more(self, conn: Any, client: Any) -> None:
         """Take what has come, without waiting; a whole request goes to a thread."""

@@ -7,6 +7,9 @@ from service.nursery import Child
 from service.stillness import Stillness
 from service.wire import Wire
 
+FIRST_BACKOFF_S = 0.5
+LONGEST_BACKOFF_S = 30.0
+
 
 @dataclass
 class Slot:
@@ -22,3 +25,8 @@ class Slot:
     since: float = 0.0  # when the state began, or when a waiting slot may start
     failures: int = 0  # starts that led nowhere, one after another
     watch: Stillness | None = None
+
+    @property
+    def pause_s(self) -> float:
+        """Before its next start: the longer, the more failed."""
+        return min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(self.failures, 10))

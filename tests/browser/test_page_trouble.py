@@ -4,12 +4,11 @@ The answers are made by interception: fakes, for the service gives none like the
 """
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-
-import pytest
 
 from tests.browser.test_page_pictures import wait_done
 
@@ -103,12 +102,17 @@ def test_something_else_in_the_services_place_is_told_and_asked_again(
 def test_other_models_take_over_the_pictures_that_are_not_read_yet(
     page: Any, example: Path
 ) -> None:
+    def slowly(route: Any) -> None:
+        time.sleep(0.1)
+        route.continue_()
+
     asked = listen(page)
+    page.route("**/classify*", slowly)
     page.set_input_files("#chooser", [example] * 8)
     page.wait_for_selector(".card[data-state=done]")
     page.get_by_role("tab", name="Smile").click()
     wait_done(page, 8)
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(500)
     models = [query["model"][0] for query in asked]
     assert models.count("smile") == 8, "each once"
     assert models.count("emotion") < 8

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import socket
 import struct
 import threading
@@ -177,6 +178,48 @@ class Changeling:
         """As `Nursery.born`."""
         here, self._here = self._here, {}
         return here
+
+
+def test_a_predictor_that_is_not_born_is_asked_for_again() -> None:
+    """Its nursery ended with the wish, or could not fork; another one lives by now."""
+
+    class Forgetful(Changeling):
+        def ask(self, wanted: Wanted, wire: Wire) -> None:
+            """As `Nursery.ask`: nobody keeps the line's other end."""
+
+    pool = Pool({}, 1, 10**6, 20.0, lodging=lambda: cast(Nursery, Forgetful()))
+    pool.tick()
+    pool.wait(1000)
+    pool.receive()
+    pool.tick()
+    assert pool.replaced == 1 and not pool.busy
+    pool.close()
+
+
+def test_a_crash_is_seen_in_a_process_that_has_only_begun_to_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its line is closed before its status can be had: `poll` is made to say so."""
+    changeling = Changeling()
+    pool = Pool({}, 1, 10**6, 20.0, lodging=lambda: cast(Nursery, changeling))
+    pool.tick()
+    pool.tick()
+    Wire(changeling.end).send([protocol.encode(protocol.Hello(id="x", seconds=1.0))])
+    pool.wait(1000)
+    pool.receive()
+    assert pool.submit(protocol.Job(id="j", model="m"), [b"picture"])
+    (pid,) = pool.pids
+    os.kill(pid, signal.SIGSEGV)
+    while "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+        time.sleep(0.01)
+    changeling.end.close()
+    pool.wait(1000)
+    pool.receive()
+    monkeypatch.setattr(Child, "poll", lambda _: None)
+    (lost,) = pool.tick()
+    assert isinstance(lost, Lost) and lost.crashed
+    monkeypatch.undo()
+    pool.close()
 
 
 def test_a_predictor_out_of_its_mind_does_not_take_the_worker_along() -> None:

@@ -269,6 +269,26 @@ def test_leave_to_send_a_body_is_given_once_and_before_it(
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_leave_is_given_too_where_the_head_comes_at_once_after_an_answer(
+    service_url: str, face_jpeg: bytes, pipelined: bool
+) -> None:
+    before = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = HEAD + CLOSE + f"Content-Length: {len(face_jpeg)}\r\n".encode()
+    head += b"Expect: 100-continue\r\n\r\n"
+    with connect(service_url) as client:
+        client.settimeout(5)
+        client.sendall(before + head if pipelined else before)
+        answer = client.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        if not pipelined:
+            client.sendall(head)
+        while b"100 Continue" not in answer:
+            answer += client.recv(65536)
+        client.sendall(face_jpeg)
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_refused_body_is_refused_before_it_is_sent(service_url: str) -> None:
     with connect(service_url) as client:
         client.sendall(HEAD + b"Content-Length: 99999999\r\nExpect: 100-continue\r\n\r\n")

@@ -6,10 +6,14 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from service.kinship import adopt_orphans
-from service.nursery import NURSERY
+from service.nursery import NURSERY, Nursery, Wanted
 from service.pool import Pool
 from service.protocol import ClassifyReply
+from service.slot import Slot
+from service.wire import Wire
 from tests.conftest import PROJECT, Launcher, children, name_of, predictors
 from tests.worker.conftest import WarmWorker, wait_until, warm
 
@@ -87,6 +91,28 @@ def test_it_loads_what_the_first_picture_would(worker: WarmWorker) -> None:
     maps = Path(f"/proc/{nursery(worker)}/maps").read_text()
     for library in ("libpaddle", "cv2", "_imaging", "webp", "tiff"):
         assert library in maps, library
+
+
+def test_it_says_when_it_takes_no_more_wishes() -> None:
+    nursery = Nursery()
+    ours, theirs = Wire.pair()
+    try:
+        nursery.ask(Wanted("a", []), theirs)
+        assert nursery._process is not None
+        os.kill(nursery._process.pid, signal.SIGSTOP)
+        with pytest.raises(BlockingIOError):
+            for number in range(5000):
+                nursery.ask(Wanted(str(number), ["x" * 100]), theirs)
+    finally:
+        nursery.close()
+        ours.close()
+        theirs.close()
+        adopt_orphans(False)
+
+
+def test_the_pause_before_the_next_start_grows_to_a_bound() -> None:
+    pauses = [Slot(0, failures=failures).pause_s for failures in (0, 1, 2, 9, 5000)]
+    assert pauses == [0.5, 1.0, 2.0, 30.0, 30.0]
 
 
 def test_without_open_files_to_be_had_a_pool_waits_for_some() -> None:
