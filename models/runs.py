@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
-from models import ranks
+from models import locks, ranks
 from models.errors import UsageError
 
 
@@ -26,17 +26,23 @@ class Run:
         folder: `runs/<name>`.
         settings: everything that decides the figures; a resumed run must have the same.
         resume: go on with what is there; else what is there is thrown away.
+        guarded: the caller sees to it that no other run is at work in the folder.
 
     Raises:
-        UsageError: nothing to resume, or it was started with other settings.
+        UsageError: nothing to resume, it was started with other settings, or another process is at
+            work in the folder.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], resume: bool) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], resume: bool, guarded: bool = False
+    ) -> None:
         self.folder = folder
         if not ranks.first():
             return
         given = json.loads(json.dumps(settings))
         file = folder / "settings.json"
+        if not guarded and (folder.is_dir() or not resume):
+            self._lock = _alone(folder)
         if resume:
             _same(folder, _read(file), given)
         else:
@@ -90,6 +96,16 @@ class Run:
 
     def _file(self, key: str, suffix: str) -> Path:
         return self.folder / "steps" / f"{_plain(key)}.{suffix}"
+
+
+def _alone(folder: Path) -> locks.Lock:
+    """The lock lies beside the folder, which is thrown away when a run starts over."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return locks.hold(
+        folder.parent / f".{folder.name}.lock",
+        f"Another training is at work in {folder}. Wait until it ends, or give this one a --name "
+        "of its own.",
+    )
 
 
 def _plain(key: str) -> str:

@@ -1,7 +1,6 @@
 """Settings compared on one set: trained with several seeds, sorted by inner validation alone."""
 
 import argparse
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models import balance, datasets, evaluation, pictures, shipping, sweep_grid, twins
+from models import balance, datasets, evaluation, locks, pictures, shipping, sweep_grid, twins
 from models.console import Console
 from models.errors import HyojoError, UsageError
 from models.face_spec import FaceSpec
@@ -196,16 +195,14 @@ def _sound(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One sweep at a time in a folder; the kernel lets go of the lock however the process ends."""
+    """One sweep at a time in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(
-                f"Another sweep is at work in {folder}. Wait for it, or give this one a --name."
-            ) from None
+    told = f"Another sweep is at work in {folder}. Wait for it, or give this one a --name."
+    lock = locks.hold(folder / "lock", told)
+    try:
         yield
+    finally:
+        del lock
 
 
 def as_dict(compared: Compared) -> dict[str, Any]:

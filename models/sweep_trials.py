@@ -132,7 +132,8 @@ def _work(trial: Trial) -> dict[str, Any]:
     """Train, in a process of the pool; the result is on disk before anybody hears of it."""
     trial.folder.mkdir(parents=True, exist_ok=True)
     with (trial.folder / "log.txt").open("a") as log:
-        kept = Run(trial.folder, trial.settings, (trial.folder / "settings.json").is_file())
+        begun = (trial.folder / "settings.json").is_file()
+        kept = Run(trial.folder, trial.settings, begun, guarded=True)  # by the sweep's own lock
         held = replace(_HELD[trial.cut], size=trial.recipe.input.size)
         trainer = Trainer(held, trial.recipe, kept, Console(log, live=False))
         began = time.monotonic()

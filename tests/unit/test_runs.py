@@ -1,5 +1,7 @@
 """A run folder keeps what is finished, resumes only what is the same, and forgives a torn file."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from models.errors import UsageError
 from models.runs import Run
+from tests.conftest import PROJECT
 
 SETTINGS = {"seed": 1, "size": (1, 2)}
 
@@ -61,3 +64,25 @@ def test_nothing_to_resume_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no run to resume"):
         Run(tmp_path / "r", SETTINGS, True)
     assert not (tmp_path / "r").exists()
+
+
+def test_a_second_process_in_the_folder_of_a_run_is_refused(tmp_path: Path) -> None:
+    run = Run(tmp_path / "r", SETTINGS, False)
+    run.finish("a", {"kept": 1})
+    program = (
+        "import sys; from pathlib import Path; from models.errors import UsageError\n"
+        "from models.runs import Run\n"
+        "try: Run(Path(sys.argv[1]), {'seed': 2}, sys.argv[2] == 'resume')\n"
+        "except UsageError as error: print(error)"
+    )
+
+    def other(how: str) -> str:
+        words = [sys.executable, "-c", program, str(tmp_path / "r"), how]
+        return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+
+    for how in ("anew", "resume"):
+        assert "Another training is at work" in other(how)
+    assert run.done("a") == {"kept": 1}
+    del run
+    assert other("anew") == ""  # the lock goes with the run
+    assert Run(tmp_path / "r", {"seed": 2}, True).done("a") is None
