@@ -46,8 +46,7 @@ class Run:
         if resume:
             _same(folder, _read(file), given)
         else:
-            if file.exists():
-                shutil.rmtree(folder)
+            _clear(folder)
             folder.mkdir(parents=True, exist_ok=True)
             _write(file, given)
 
@@ -96,6 +95,20 @@ class Run:
 
     def _file(self, key: str, suffix: str) -> Path:
         return self.folder / "steps" / f"{_plain(key)}.{suffix}"
+
+
+def _clear(folder: Path) -> None:
+    """Throw away what an older run left, so that nothing of it is taken for the new one's.
+
+    It goes at once, by a new name: a removal that was broken off would leave steps without the
+    settings they were made with. What is no run of ours stays.
+    """
+    away = folder.parent / f".{folder.name}.old"
+    if away.exists():  # of a removal that was broken off
+        shutil.rmtree(away)
+    if (folder / "settings.json").exists() or (folder / "steps").is_dir():
+        folder.rename(away)
+        shutil.rmtree(away)
 
 
 def _alone(folder: Path) -> locks.Lock:

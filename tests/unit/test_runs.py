@@ -1,5 +1,6 @@
 """A run folder keeps what is finished, resumes only what is the same, and forgives a torn file."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,31 @@ def test_a_torn_checkpoint_means_starting_that_step_over(tmp_path: Path) -> None
 def test_starting_over_forgets_the_old_run(tmp_path: Path) -> None:
     Run(tmp_path / "r", SETTINGS, False).finish("a", {})
     assert Run(tmp_path / "r", SETTINGS, False).done("a") is None
+
+
+def test_starting_over_that_was_killed_leaves_no_old_step_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(folder: Path, **_: object) -> None:
+        (folder / "settings.json").unlink()
+        raise KeyboardInterrupt
+
+    Run(tmp_path / "r", SETTINGS, False).finish("a", {})
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil, "rmtree", killed)
+        Run(tmp_path / "r", {"seed": 2}, False)
+    assert Run(tmp_path / "r", {"seed": 2}, False).done("a") is None
+    assert {path.name for path in tmp_path.iterdir()} == {"r", ".r.lock"}
+
+
+def test_steps_without_their_settings_are_void_and_other_folders_stay(tmp_path: Path) -> None:
+    Run(tmp_path / "r", SETTINGS, False).finish("a", {})
+    (tmp_path / "r" / "settings.json").unlink()
+    assert Run(tmp_path / "r", {"seed": 2}, False).done("a") is None
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("kept")
+    Run(tmp_path / "mine", SETTINGS, False)
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "kept"
 
 
 def test_a_run_with_other_settings_is_not_resumed(tmp_path: Path) -> None:
