@@ -222,13 +222,14 @@ def _genki4k(place: Path) -> list[Sample]:
 
 def _plain(place: Path) -> list[Sample]:
     """One folder a class, or train/, val/ and test/ with one folder a class in each."""
-    names = {child.name.lower() for child in _folders(place)}
-    if "train" in {_PARTS.get(name) for name in names} and names <= set(_PARTS):
+    classes = [(child.name, images.find(child)) for child in _folders(place)]
+    names = {name.lower() for name, _ in classes}
+    filled = [(name, paths) for name, paths in classes if paths]
+    parts = {name.lower() for name, _ in filled}  # annotations/ beside them holds no images
+    if "train" in {_PARTS.get(part) for part in parts} and parts <= set(_PARTS):
         parted = _parted(place)
         if parted:
             return parted
-    classes = [(child.name, images.find(child)) for child in _folders(place)]
-    filled = [(name, paths) for name, paths in classes if paths]
     if len(filled) == 1 and len(names) == 1 and not _flat(place / filled[0][0]):
         return []  # a wrapping folder: look inside
     return [Sample(path, name) for name, paths in filled for path in paths]

@@ -79,6 +79,18 @@ def test_own_folders_may_be_split_already(tmp_path: Path) -> None:
     assert Counter(s.part for s in found.samples) == {"train": 6, "val": 6, "test": 6}
 
 
+def test_a_folder_without_images_beside_the_parts_does_not_make_classes_of_them(
+    tmp_path: Path,
+) -> None:
+    for part in ("train", "test"):
+        shapes.folders(tmp_path / part, 2)
+    (tmp_path / "annotations" / "boxes").mkdir(parents=True)
+    (tmp_path / "annotations" / "all.json").write_text("{}")
+    found = datasets.read(tmp_path)
+    assert found.labels == shapes.KINDS
+    assert Counter(s.part for s in found.samples) == {"train": 6, "test": 6}
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     for name in ("car", "ship", "train"):
         (tmp_path / name).mkdir()
