@@ -53,6 +53,11 @@ def check_place(name: str, out: Path) -> None:
         raise UsageError(
             f"--name {name!r} cannot name a model: use letters, digits, '-', '_' and '.' only."
         )
+    if out.is_mount():
+        raise UsageError(
+            f"{out} is a mount point, and no bundle can take its place: it is written beside its "
+            f"place and renamed. Name a folder inside it: --out {out / name}"
+        )
     if out.is_file() or (out.is_dir() and any(out.iterdir())
                          and not (out / bundle.MANIFEST).is_file()):  # fmt: skip
         raise UsageError(

@@ -110,6 +110,8 @@ def test_a_bundle_never_replaces_what_is_no_bundle(tmp_path: Path) -> None:
     shipping.check_place("ok", PROJECT / "params" / "emotion")  # a bundle may be replaced
     with pytest.raises(UsageError, match="cannot be written"):
         shipping.check_place("ok", tmp_path / "photos" / "me.jpg" / "deeper")
+    with pytest.raises(UsageError, match="is a mount point"):
+        shipping.check_place("ok", Path("/proc"))
     for name in ("", "../x", "a b", ".hidden", "ü"):
         with pytest.raises(UsageError, match="cannot name a model"):
             shipping.check_place(name, tmp_path / "new")
