@@ -7,7 +7,8 @@ that was killed at any moment can go on.
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
 from models import locks, ranks
-from models.errors import UsageError
+from models.errors import DiskError, UsageError
 
 
 class Run:
@@ -73,15 +74,17 @@ class Run:
                 file.unlink()
 
     def save(self, key: str, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
-        """Keep where step `key` stands."""
+        """Keep where step `key` stands.
+
+        Raises:
+            DiskError: there is no room; what was kept before still is.
+        """
         if not ranks.first():
             return
         file = self._file(key, "checkpoint")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_suffix(".new")
         whole = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-        save_file(whole, beside, metadata={"state": json.dumps(state)})
-        os.replace(beside, file)
+        with _written(file) as beside:
+            save_file(whole, beside, metadata={"state": json.dumps(state)})
 
     def restore(self, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """What `save` kept, or None."""
@@ -159,7 +162,22 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
+    with _written(file) as beside:
+        beside.write_text(json.dumps(content, indent=1))
+
+
+@contextmanager
+def _written(file: Path) -> Iterator[Path]:
+    """Where to write `file`: beside its place, which it takes when the block ends well."""
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_suffix(".new")
-    beside.write_text(json.dumps(content, indent=1))
-    os.replace(beside, file)
+    try:
+        yield beside
+        os.replace(beside, file)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise DiskError(
+            f"{file} cannot be written ({error}). Make room on its disk, then go on with --resume "
+            "(a sweep goes on by itself): what is finished is kept."
+        ) from error

@@ -17,7 +17,7 @@ import numpy as np
 
 from models import crew, evaluation, shipping
 from models.console import Console, duration
-from models.errors import HyojoError
+from models.errors import DiskError, HyojoError
 from models.face_spec import FaceSpec
 from models.pictures import Pictures
 from models.recipe import Recipe
@@ -139,6 +139,8 @@ def _work(trial: Trial) -> dict[str, Any]:
         began = time.monotonic()
         try:
             result = _trained(trainer, trial)
+        except DiskError:
+            raise  # no fault of the setting
         except HyojoError as error:  # of this setting: a rate too high, a network too deep
             result = {"error": str(error)}
         result["seconds"] = round(time.monotonic() - began, 1)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import UsageError
+from models.errors import DiskError, UsageError
 from models.runs import Run
 from tests.conftest import PROJECT
+from tests.disks import nearly_full
 
 SETTINGS = {"seed": 1, "size": (1, 2)}
 
@@ -112,3 +113,16 @@ def test_a_second_process_in_the_folder_of_a_run_is_refused(tmp_path: Path) -> N
     del run
     assert other("anew") == ""  # the lock goes with the run
     assert Run(tmp_path / "r", {"seed": 2}, True).done("a") is None
+
+
+def test_a_full_disk_is_told_and_costs_nothing_that_was_kept(tmp_path: Path) -> None:
+    run = Run(tmp_path / "r", SETTINGS, False)
+    run.save("fit", {"w": np.ones(1, np.float32)}, {"epoch": 1})
+    with nearly_full(4096):
+        with pytest.raises(DiskError, match=r"cannot be written .* Make room on its disk"):
+            run.save("fit", {"w": np.ones(10_000, np.float32)}, {"epoch": 2})
+        with pytest.raises(DiskError, match="Make room on its disk"):
+            run.finish("fit", {"long": "x" * 10_000})
+    kept = run.restore("fit")
+    assert kept is not None and kept[1] == {"epoch": 1}
+    assert not list(tmp_path.rglob("*.new"))
