@@ -205,7 +205,11 @@ def _wishes(options: argparse.Namespace) -> Wishes:
 def _command(argv: list[str]) -> str:
     """The command as the bundle records it: folders by their last name, no private paths."""
     places = {"--data", "--with", "--out", "--runs", "--init"}
-    kept, words = [], iter(part for word in argv for part in word.split("=", 1))
+    # `--data=x` is two words; the equals sign in `--augment flip,rotation=15` stays.
+    words = iter(
+        part for word in argv for part in word.split("=", 1 if word.startswith("--") else 0)
+    )
+    kept = []
     for word in words:
         if word in ("--runs", "--out"):
             next(words, None)

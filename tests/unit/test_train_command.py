@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import train as command_line
 from models import bundle
 from models.predictor import Predictor
 from tests import shapes
@@ -29,6 +30,23 @@ def command(*words: object) -> list[str]:
 
 def train(*words: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command(*words), cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (("--data", "/home/me/my set", "--lr=0.1"), "--data 'my set' --lr 0.1"),
+        (("--data=/home/me/set", "--out=/x", "--runs", "/y", "--json"), "--data set"),
+        (("--data", "s", "--augment", "flip,rotation=15,noise"),
+         "--data s --augment flip,rotation=15,noise"),
+        (("--data", "s", "--augment=flip,rotation=15"), "--data s --augment flip,rotation=15"),
+        (("--data", "/sets/a=b"), "--data a=b"),
+    ],
+)  # fmt: skip
+def test_the_recorded_command_asks_for_the_same_and_tells_no_private_path(
+    given: tuple[str, ...], kept: str
+) -> None:
+    assert command_line._command(list(given)) == f"python train.py {kept}"
 
 
 @pytest.fixture(scope="module")
