@@ -38,7 +38,7 @@ from models import (
     sweep_report,
     twins,
 )  # fmt: skip
-from models.console import Console, duration
+from models.console import Console, duration, printable
 from models.datasets import Dataset
 from models.errors import BundleError, DataError, HyojoError, UsageError
 from models.evaluation import FOLDS, QUICK_FOLDS, resolve
@@ -113,7 +113,7 @@ def _sweep(options: argparse.Namespace, argv: list[str], together: Crowd) -> str
 
 def _own_stdout() -> TextIO:
     """Standard output for the result alone; what Paddle itself prints goes to standard error."""
-    kept = os.fdopen(os.dup(1), "w")
+    kept = os.fdopen(os.dup(1), "w", errors="backslashreplace")  # paths may be any bytes
     os.dup2(2, 1)
     return kept
 
@@ -219,7 +219,7 @@ def _command(argv: list[str]) -> str:
             kept.append(word)
     if ranks.count() > 1 and "--processes" not in kept:
         kept += ["--processes", str(ranks.count())]  # however they were started
-    return "python train.py " + shlex.join(kept)
+    return "python train.py " + printable(shlex.join(kept))
 
 
 def _told(result: dict[str, Any]) -> str:

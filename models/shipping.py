@@ -136,11 +136,23 @@ def _machine() -> dict[str, Any]:
 
 
 def _mark(dataset: Dataset) -> str:
-    """A digest of what the set holds, by name."""
+    """A digest of what the set holds: names, and size and time of each file for its content.
+
+    Reading everything once more would tell contents apart for certain, and takes as long again.
+    """
     listing = "\n".join(
-        f"{s.path.relative_to(dataset.root)}\t{s.label}\t{s.part}" for s in dataset.samples
+        f"{s.path.relative_to(dataset.root)}\t{s.label}\t{s.part}\t{_stamp(s.path)}"
+        for s in dataset.samples
     )
-    return hashlib.sha256(listing.encode()).hexdigest()
+    return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
+
+
+def _stamp(file: Path) -> str:
+    try:
+        told = file.stat()
+    except OSError:  # gone meanwhile: whoever reads it says so
+        return ""
+    return f"{told.st_size}\t{told.st_mtime_ns}"
 
 
 def write(

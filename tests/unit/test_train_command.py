@@ -92,6 +92,34 @@ def test_it_trains_own_folders_says_a_line_an_epoch_and_leaves_a_bundle_that_ans
     assert answer.whole.sum() == pytest.approx(1, abs=1e-4)
 
 
+def test_names_of_files_and_folders_that_are_no_utf_8_are_trained_on(tmp_path: Path) -> None:
+    plain = shapes.folders(tmp_path / "set", 4)
+    os.rename(plain / "disc" / "000.png", os.fsencode(plain) + b"/disc/caf\xe9.png")
+    (plain / "disc" / "copy.png").write_bytes((plain / "disc" / "001.png").read_bytes())
+    bad = os.fsencode(plain) + b"/disc/torn\xe9.png"
+    Path(os.fsdecode(bad)).write_bytes(b"no image")
+    place = os.fsdecode(os.fsencode(tmp_path) + b"/s\xe9t")
+    plain.rename(place)
+    done = train("--data", place, *QUICK, "--epochs", 1, "--protocol", "none", "--out", "out",
+                 cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    made = bundle.load(tmp_path / "out")
+    assert made.manifest.training["data"] == r"s\udce9t"
+    files = (tmp_path / "out" / "report" / "files.csv").read_text()
+    assert r"disc/torn\udce9.png,unreadable" in files
+    assert "disc/001.png,copy,disc/copy.png" in files
+
+
+def test_images_replaced_under_the_same_names_are_not_resumed(tmp_path: Path) -> None:
+    data = shapes.folders(tmp_path / "set", 4)
+    words = ("--data", data, *QUICK, "--epochs", 1, "--protocol", "none", "--out", "out")
+    assert train(*words, cwd=tmp_path).returncode == 0
+    shapes.drawn("disc", 50).save(data / "disc" / "000.png")
+    done = train(*words, "--resume", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "other settings (data)" in done.stderr
+
+
 def test_on_a_terminal_a_bar_shows_loss_accuracy_and_time_left(data: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
