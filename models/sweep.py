@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from models import balance, datasets, evaluation, locks, pictures, shipping, sweep_grid, twins
-from models.console import Console
+from models.console import Console, printable
 from models.errors import HyojoError, UsageError
 from models.face_spec import FaceSpec
 from models.framework import Interrupted
@@ -129,8 +130,17 @@ def run(options: argparse.Namespace, console: Console, params: Path) -> Compared
         "learnt_from": len(train), "held_out": len(test), "protocol": options.protocol,
         "seeds": list(seeds), "balanced": balanced,
     }  # fmt: skip
-    command = f"python train.py --data {options.data} {rows[0].setting.options()}".strip()
+    command = _command(options, rows[0].setting)
     return Compared(tuple(rows), tuple(_sound(held_out)), told, folder, command)
+
+
+def _command(options: argparse.Namespace, chosen: Setting) -> str:
+    """Of train.py, to be pasted into a shell: on the same images, read and counted the same way."""
+    words = ["--data", str(options.data)]
+    for name in ("layout", "balance"):
+        if getattr(options, name) != "auto":
+            words += [f"--{name}", getattr(options, name)]
+    return printable(f"python train.py {shlex.join(words)} {chosen.options()}".strip())
 
 
 def _check(options: argparse.Namespace) -> None:
