@@ -107,7 +107,13 @@ def _sweep(options: argparse.Namespace, argv: list[str], together: Crowd) -> str
     joining.refuse_sweep(together)
     console = Console()
     compared = sweep.run(options, console, PARAMS)
-    sweep_report.write(compared)
+    try:
+        sweep_report.write(compared)
+    except Interrupted:
+        raise Interrupted(
+            "Interrupted while the report was written. All trainings are done and kept in "
+            f"{compared.folder}; the same command writes it."
+        ) from None
     return json.dumps(sweep.as_dict(compared)) if options.json else sweep_report.table(compared)
 
 
@@ -170,14 +176,20 @@ def train(
             f"Interrupted. {kept}Finished folds and checkpoints are in {run.folder}; the same "
             "command with --resume goes on."
         ) from None
-    aside = None
-    if test is not None:
-        aside = beside(trainer, final, _read(test, cut, chosen.input.size, console))
-    if not ranks.first():
-        return {}
-    manifest = shipping.write(out, name, trainer, final, outcome, command, options.base, aside)
-    trainer.tidy()
-    run.finish("final", {"bundle": str(out), "version": manifest.version})
+    try:
+        aside = None
+        if test is not None:
+            aside = beside(trainer, final, _read(test, cut, chosen.input.size, console))
+        if not ranks.first():
+            return {}
+        manifest = shipping.write(out, name, trainer, final, outcome, command, options.base, aside)
+        trainer.tidy()
+        run.finish("final", {"bundle": str(out), "version": manifest.version})
+    except Interrupted:
+        raise Interrupted(
+            "Interrupted after training, before all was written. What is trained is kept in "
+            f"{run.folder}; the same command with --resume writes the bundle."
+        ) from None
     return shipping.result(out, manifest, held, run.folder, console.seconds)
 
 

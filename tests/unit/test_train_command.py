@@ -180,6 +180,30 @@ def test_ctrl_c_keeps_the_best_so_far_says_where_and_can_be_resumed(
     assert bundle.load(tmp_path / "out").manifest.metrics == {}
 
 
+def test_ctrl_c_after_training_says_what_is_kept_and_resuming_writes_the_bundle(
+    data: Path, tmp_path: Path
+) -> None:
+    words = list(map(str, ("--data", data, *QUICK, "--epochs", 1, "--protocol", "none",
+                           "--out", tmp_path / "out")))  # fmt: skip
+    program = (
+        "import os, signal, sys, train; from models import report\n"
+        "report.write = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.exit(train.main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=tmp_path, capture_output=True, text=True,
+        timeout=120, env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "Interrupted after training" in last and "--resume writes the bundle" in last
+    assert not (tmp_path / "out").exists()
+    resumed = train(*words, "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "final/choose  epoch 1/" not in resumed.stderr
+    assert bundle.load(tmp_path / "out")
+
+
 def test_resuming_with_other_options_is_refused(data: Path, tmp_path: Path) -> None:
     done = train("--data", data, *QUICK, "--protocol", "none", "--resume", cwd=tmp_path)
     assert done.returncode == 2
