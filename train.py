@@ -38,7 +38,7 @@ from models import (
     sweep_report,
     twins,
 )  # fmt: skip
-from models.console import Console, duration
+from models.console import Console, duration, printable
 from models.datasets import Dataset
 from models.errors import BundleError, DataError, HyojoError, UsageError
 from models.evaluation import FOLDS, QUICK_FOLDS, resolve
@@ -107,13 +107,19 @@ def _sweep(options: argparse.Namespace, argv: list[str], together: Crowd) -> str
     joining.refuse_sweep(together)
     console = Console()
     compared = sweep.run(options, console, PARAMS)
-    sweep_report.write(compared)
+    try:
+        sweep_report.write(compared)
+    except Interrupted:
+        raise Interrupted(
+            "Interrupted while the report was written. All trainings are done and kept in "
+            f"{compared.folder}; the same command writes it."
+        ) from None
     return json.dumps(sweep.as_dict(compared)) if options.json else sweep_report.table(compared)
 
 
 def _own_stdout() -> TextIO:
     """Standard output for the result alone; what Paddle itself prints goes to standard error."""
-    kept = os.fdopen(os.dup(1), "w")
+    kept = os.fdopen(os.dup(1), "w", errors="backslashreplace")  # paths may be any bytes
     os.dup2(2, 1)
     return kept
 
@@ -170,14 +176,20 @@ def train(
             f"Interrupted. {kept}Finished folds and checkpoints are in {run.folder}; the same "
             "command with --resume goes on."
         ) from None
-    aside = None
-    if test is not None:
-        aside = beside(trainer, final, _read(test, cut, chosen.input.size, console))
-    if not ranks.first():
-        return {}
-    manifest = shipping.write(out, name, trainer, final, outcome, command, options.base, aside)
-    trainer.tidy()
-    run.finish("final", {"bundle": str(out), "version": manifest.version})
+    try:
+        aside = None
+        if test is not None:
+            aside = beside(trainer, final, _read(test, cut, chosen.input.size, console))
+        if not ranks.first():
+            return {}
+        manifest = shipping.write(out, name, trainer, final, outcome, command, options.base, aside)
+        trainer.tidy()
+        run.finish("final", {"bundle": str(out), "version": manifest.version})
+    except Interrupted:
+        raise Interrupted(
+            "Interrupted after training, before all was written. What is trained is kept in "
+            f"{run.folder}; the same command with --resume writes the bundle."
+        ) from None
     return shipping.result(out, manifest, held, run.folder, console.seconds)
 
 
@@ -205,7 +217,11 @@ def _wishes(options: argparse.Namespace) -> Wishes:
 def _command(argv: list[str]) -> str:
     """The command as the bundle records it: folders by their last name, no private paths."""
     places = {"--data", "--with", "--out", "--runs", "--init"}
-    kept, words = [], iter(part for word in argv for part in word.split("=", 1))
+    # `--data=x` is two words; the equals sign in `--augment flip,rotation=15` stays.
+    words = iter(
+        part for word in argv for part in word.split("=", 1 if word.startswith("--") else 0)
+    )
+    kept = []
     for word in words:
         if word in ("--runs", "--out"):
             next(words, None)
@@ -215,7 +231,7 @@ def _command(argv: list[str]) -> str:
             kept.append(word)
     if ranks.count() > 1 and "--processes" not in kept:
         kept += ["--processes", str(ranks.count())]  # however they were started
-    return "python train.py " + shlex.join(kept)
+    return "python train.py " + printable(shlex.join(kept))
 
 
 def _told(result: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -211,23 +211,32 @@ def writing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-new-", dir=path.parent))
+    # Beside it: to move a folder into another one takes the right to write into itself.
+    old = folder.with_name(f".{path.name}-old-{folder.name.rpartition('-')[2]}")
     try:
         yield folder
         folder.chmod(0o755)
-        old = None
         if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent)) / path.name
             path.rename(old)
-        try:
-            folder.rename(path)
-        except OSError:
-            if old is not None:
-                old.rename(path)
-            raise
-        if old is not None:
-            shutil.rmtree(old.parent, ignore_errors=True)
+        folder.rename(path)
+    except BaseException:  # Ctrl-C between the two renames, too
+        if os.path.lexists(old) and not os.path.lexists(path):
+            old.rename(path)
+        raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
+        _remove(old)
+
+
+def _remove(folder: Path) -> None:
+    """All of it, read-only folders too; what cannot be removed stays."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
+    for place, _, _ in os.walk(folder):
+        with suppress(OSError):
+            os.chmod(place, 0o755)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def seal(folder: Path, manifest: Manifest) -> Manifest:

@@ -41,7 +41,7 @@ class Console:
     @classmethod
     def silent(cls) -> "Console":
         """Says nothing: of processes that train together one speaks."""
-        return cls(open(os.devnull, "w"), live=False)
+        return cls(open(os.devnull, "w", errors="replace"), live=False)
 
     def say(self, line: str) -> None:
         """One line, above a bar if one is being drawn."""
@@ -72,6 +72,11 @@ class Console:
             dynamic_ncols=True,
         ) as bar:  # fmt: skip
             yield Steps(bar)
+
+
+def printable(text: str) -> str:
+    """A path as text that any file can hold: bytes that are no UTF-8 become escapes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models import images
+from models.console import printable
 from models.errors import DataError
 
 LAYOUTS = ("auto", "jaffe", "folders", "fer2013", "genki4k")
@@ -105,7 +106,8 @@ def read(folder: str | Path, layout: str = "auto") -> Dataset:
         layout: one of `LAYOUTS`.
 
     Raises:
-        DataError: no such folder, no images, fewer than two classes, or a class with one image.
+        DataError: no such folder, no images, fewer than two classes, a class with one image, or a
+            class whose name no file could hold.
     """
     folder = Path(folder)
     if not folder.exists():
@@ -118,7 +120,8 @@ def read(folder: str | Path, layout: str = "auto") -> Dataset:
             samples = _READERS[kind](place)
             if samples:
                 labels = tuple(sorted({sample.label for sample in samples}))
-                name = place.resolve().name if kind == "folders" else kind
+                _refuse_unwritable(place, labels)
+                name = printable(place.resolve().name) if kind == "folders" else kind
                 ordered = tuple(sorted(samples, key=lambda sample: sample.path))
                 return checked(Dataset(name, kind, place, ordered, labels, _TERMS[kind]))
     raise DataError(_nothing(folder, layout))
@@ -162,6 +165,16 @@ def checked(dataset: Dataset) -> Dataset:
                 "Add at least two, or take the class away."
             )
     return dataset
+
+
+def _refuse_unwritable(place: Path, labels: tuple[str, ...]) -> None:
+    """Labels are answered as JSON, which is UTF-8; names of files may be any bytes."""
+    for label in labels:
+        if printable(label) != label:
+            raise DataError(
+                f"The class folder {label!r} in {place} has a name that is not UTF-8, so no answer "
+                "could tell it. Rename the folder."
+            )
 
 
 def _nothing(folder: Path, layout: str) -> str:
@@ -222,13 +235,14 @@ def _genki4k(place: Path) -> list[Sample]:
 
 def _plain(place: Path) -> list[Sample]:
     """One folder a class, or train/, val/ and test/ with one folder a class in each."""
-    names = {child.name.lower() for child in _folders(place)}
-    if "train" in {_PARTS.get(name) for name in names} and names <= set(_PARTS):
+    classes = [(child.name, images.find(child)) for child in _folders(place)]
+    names = {name.lower() for name, _ in classes}
+    filled = [(name, paths) for name, paths in classes if paths]
+    parts = {name.lower() for name, _ in filled}  # annotations/ beside them holds no images
+    if "train" in {_PARTS.get(part) for part in parts} and parts <= set(_PARTS):
         parted = _parted(place)
         if parted:
             return parted
-    classes = [(child.name, images.find(child)) for child in _folders(place)]
-    filled = [(name, paths) for name, paths in classes if paths]
     if len(filled) == 1 and len(names) == 1 and not _flat(place / filled[0][0]):
         return []  # a wrapping folder: look inside
     return [Sample(path, name) for name, paths in filled for path in paths]

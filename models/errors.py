@@ -53,6 +53,10 @@ class DataError(HyojoError):
     code = "data_invalid"
 
 
+class DiskError(HyojoError):
+    """A disk that is full, or that cannot be written for another reason."""
+
+
 class UsageError(HyojoError):
     """Options that do not go together or name something unknown."""
 

@@ -94,7 +94,8 @@ def evaluate(
     folds = evaluation.folds(protocol, dataset, trainer.recipe.schedule.seed, count)
     jobs = [Job(f"{protocol}/{fold.name}{mark}", fold.train, fold.test) for fold in folds]
     given = {}
-    for job, result in crew.results(trainer, jobs, _keep):
+    keep = None if mark else _keep  # the figures beside the shipped network are the first seed's
+    for job, result in crew.results(trainer, jobs, keep):
         given[job.key] = result
         right = accuracy(np.array(result["probabilities"]), trainer.y[job.test])
         console.say(

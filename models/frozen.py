@@ -5,6 +5,7 @@ Inference, several times as fast as the network that trains does. Maps go to a f
 where the last closed stage is clipped at 6, half floats elsewhere), pooled features stay in memory.
 """
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import numpy as np
 
 from models import graphs, ranks
 from models.engine import Engine
+from models.errors import DiskError
 from models.export import ExportError
 from models.framework import paddle
 from models.inputs import FeatureInputs, ImageInputs, MapInputs
@@ -27,6 +29,7 @@ _BATCH = 8  # images a call: the fastest on one core
 _CLIP = 6.0  # of ReLU6
 _COMPARED = 4  # crops on which engine and network are compared
 _TOLERANCE = 1e-4  # of the largest value
+_NO_SUCH_CALL = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # of some file systems
 _open: Any = np.lib.format.open_memmap  # NumPy gives it no types
 
 
@@ -139,12 +142,40 @@ def _write_maps(
         if ranks.first():
             if values is None:
                 shape = (1 + work.copies, work.count, *rows.shape[1:])
-                values = _open(beside, "w+", rows.dtype, shape)
+                values = _room(beside, rows.dtype, shape)
             values[view, part] = rows
         tick(len(part))
     if ranks.first():
         values.flush()
         os.replace(beside, file)
+
+
+def _room(file: Path, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
+    """A new array in a file all of whose blocks are there.
+
+    A mapped file with holes ends the process (SIGBUS) where a disk turns out to be full.
+
+    Raises:
+        DiskError: there is no room for it.
+    """
+    try:
+        values = _open(file, "w+", dtype, shape)
+        with file.open("r+b") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            try:
+                os.posix_fallocate(stream.fileno(), 0, size)
+            except OSError as error:
+                if error.errno not in _NO_SUCH_CALL:
+                    raise
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        gigabytes = np.prod(shape, dtype=float) * dtype.itemsize / 1e9
+        raise DiskError(
+            f"What the closed stages give takes {gigabytes:.1f} GB in {file.parent}, and cannot be "
+            f"written ({error.strerror}). Make room there, keep the run elsewhere with --runs, or "
+            "ask for fewer --copies."
+        ) from error
+    return values
 
 
 def _rows(

@@ -73,7 +73,7 @@ def write(held: Pictures, path: Path) -> bool:
     """Write the table; returns whether there was anything to write."""
     rows = of(held)
     if rows:
-        with path.open("w", newline="") as file:
+        with path.open("w", newline="", errors="backslashreplace") as file:  # names are any bytes
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["file", "what", "detail"])
             writer.writerows([row.file, row.what, row.detail] for row in rows)

@@ -16,6 +16,8 @@ from models.experiment import Outcome
 
 _INK = "#1b2a33"
 _FIRST, _SECOND = "#0b6e75", "#c2571a"
+_WIDEST = 30.0  # inches of a plot: 43 MB while it is drawn, whatever the number of classes
+_MOST_NAMES = 150  # that can be read beside an axis of that length
 _TRIED = {"shrinkage": "shrinkage of the covariance", "ridge": "ridge"}
 
 
@@ -51,15 +53,18 @@ def write(
 def confusion_plot(counts: np.ndarray, labels: Sequence[str], title: str, path: Path) -> None:
     """Rows: what the image shows; columns: what was answered; shade: share of the row."""
     size = len(labels)
-    side = max(4.0, 1.8 + 0.62 * size)
+    side = min(max(4.0, 1.8 + 0.62 * size), _WIDEST)
+    named = range(0, size, -(-size // _MOST_NAMES))
+    names = [labels[at] for at in named]
     drawn, axes = figure(side, side)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="GnBu", vmin=0, vmax=1)
-    axes.set_xticks(range(size), labels, rotation=40, ha="right")
-    axes.set_yticks(range(size), labels)
+    # A name is no formula, though it may hold two dollar signs.
+    axes.set_xticks(named, names, rotation=40, ha="right", parse_math=False)
+    axes.set_yticks(named, names, parse_math=False)
     axes.set_xlabel("answered")
     axes.set_ylabel("shown")
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(title, loc="left", fontsize=11, parse_math=False)
     for row, column in np.ndindex(size, size) if size <= 20 else ():
         if counts[row, column]:
             ink = "white" if share[row, column] > 0.6 else _INK
@@ -82,7 +87,7 @@ def calibration_plot(truth: np.ndarray, probabilities: np.ndarray, title: str, p
         axes.annotate(str((place == k).sum()), (at, height), (4, -11), fontsize=7,
                       textcoords="offset points")  # fmt: skip
     axes.set(xlim=(0, 1), ylim=(0, 1.04), xlabel="probability answered", ylabel="share right")
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(title, loc="left", fontsize=11, parse_math=False)
     axes.legend(frameon=False, loc="upper left")
     save(drawn, path)
 

@@ -7,7 +7,8 @@ that was killed at any moment can go on.
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
-from models import ranks
-from models.errors import UsageError
+from models import locks, ranks
+from models.errors import DiskError, UsageError
 
 
 class Run:
@@ -26,22 +27,27 @@ class Run:
         folder: `runs/<name>`.
         settings: everything that decides the figures; a resumed run must have the same.
         resume: go on with what is there; else what is there is thrown away.
+        guarded: the caller sees to it that no other run is at work in the folder.
 
     Raises:
-        UsageError: nothing to resume, or it was started with other settings.
+        UsageError: nothing to resume, it was started with other settings, or another process is at
+            work in the folder.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], resume: bool) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], resume: bool, guarded: bool = False
+    ) -> None:
         self.folder = folder
         if not ranks.first():
             return
         given = json.loads(json.dumps(settings))
         file = folder / "settings.json"
+        if not guarded and (folder.is_dir() or not resume):
+            self._lock = _alone(folder)
         if resume:
             _same(folder, _read(file), given)
         else:
-            if file.exists():
-                shutil.rmtree(folder)
+            _clear(folder)
             folder.mkdir(parents=True, exist_ok=True)
             _write(file, given)
 
@@ -68,15 +74,17 @@ class Run:
                 file.unlink()
 
     def save(self, key: str, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
-        """Keep where step `key` stands."""
+        """Keep where step `key` stands.
+
+        Raises:
+            DiskError: there is no room; what was kept before still is.
+        """
         if not ranks.first():
             return
         file = self._file(key, "checkpoint")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_suffix(".new")
         whole = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-        save_file(whole, beside, metadata={"state": json.dumps(state)})
-        os.replace(beside, file)
+        with _written(file) as beside:
+            save_file(whole, beside, metadata={"state": json.dumps(state)})
 
     def restore(self, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """What `save` kept, or None."""
@@ -90,6 +98,30 @@ class Run:
 
     def _file(self, key: str, suffix: str) -> Path:
         return self.folder / "steps" / f"{_plain(key)}.{suffix}"
+
+
+def _clear(folder: Path) -> None:
+    """Throw away what an older run left, so that nothing of it is taken for the new one's.
+
+    It goes at once, by a new name: a removal that was broken off would leave steps without the
+    settings they were made with. What is no run of ours stays.
+    """
+    away = folder.parent / f".{folder.name}.old"
+    if away.exists():  # of a removal that was broken off
+        shutil.rmtree(away)
+    if (folder / "settings.json").exists() or (folder / "steps").is_dir():
+        folder.rename(away)
+        shutil.rmtree(away)
+
+
+def _alone(folder: Path) -> locks.Lock:
+    """The lock lies beside the folder, which is thrown away when a run starts over."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return locks.hold(
+        folder.parent / f".{folder.name}.lock",
+        f"Another training is at work in {folder}. Wait until it ends, or give this one a --name "
+        "of its own.",
+    )
 
 
 def _plain(key: str) -> str:
@@ -130,7 +162,22 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
+    with _written(file) as beside:
+        beside.write_text(json.dumps(content, indent=1))
+
+
+@contextmanager
+def _written(file: Path) -> Iterator[Path]:
+    """Where to write `file`: beside its place, which it takes when the block ends well."""
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_suffix(".new")
-    beside.write_text(json.dumps(content, indent=1))
-    os.replace(beside, file)
+    try:
+        yield beside
+        os.replace(beside, file)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise DiskError(
+            f"{file} cannot be written ({error}). Make room on its disk, then go on with --resume "
+            "(a sweep goes on by itself): what is finished is kept."
+        ) from error

@@ -53,6 +53,11 @@ def check_place(name: str, out: Path) -> None:
         raise UsageError(
             f"--name {name!r} cannot name a model: use letters, digits, '-', '_' and '.' only."
         )
+    if out.is_mount():
+        raise UsageError(
+            f"{out} is a mount point, and no bundle can take its place: it is written beside its "
+            f"place and renamed. Name a folder inside it: --out {out / name}"
+        )
     if out.is_file() or (out.is_dir() and any(out.iterdir())
                          and not (out / bundle.MANIFEST).is_file()):  # fmt: skip
         raise UsageError(
@@ -131,11 +136,23 @@ def _machine() -> dict[str, Any]:
 
 
 def _mark(dataset: Dataset) -> str:
-    """A digest of what the set holds, by name."""
+    """A digest of what the set holds: names, and size and time of each file for its content.
+
+    Reading everything once more would tell contents apart for certain, and takes as long again.
+    """
     listing = "\n".join(
-        f"{s.path.relative_to(dataset.root)}\t{s.label}\t{s.part}" for s in dataset.samples
+        f"{s.path.relative_to(dataset.root)}\t{s.label}\t{s.part}\t{_stamp(s.path)}"
+        for s in dataset.samples
     )
-    return hashlib.sha256(listing.encode()).hexdigest()
+    return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
+
+
+def _stamp(file: Path) -> str:
+    try:
+        told = file.stat()
+    except OSError:  # gone meanwhile: whoever reads it says so
+        return ""
+    return f"{told.st_size}\t{told.st_mtime_ns}"
 
 
 def write(

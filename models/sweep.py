@@ -1,8 +1,8 @@
 """Settings compared on one set: trained with several seeds, sorted by inner validation alone."""
 
 import argparse
-import fcntl
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from models import balance, datasets, evaluation, pictures, shipping, sweep_grid, twins
-from models.console import Console
+from models import balance, datasets, evaluation, locks, pictures, shipping, sweep_grid, twins
+from models.console import Console, printable
 from models.errors import HyojoError, UsageError
 from models.face_spec import FaceSpec
 from models.framework import Interrupted
@@ -130,8 +130,17 @@ def run(options: argparse.Namespace, console: Console, params: Path) -> Compared
         "learnt_from": len(train), "held_out": len(test), "protocol": options.protocol,
         "seeds": list(seeds), "balanced": balanced,
     }  # fmt: skip
-    command = f"python train.py --data {options.data} {rows[0].setting.options()}".strip()
+    command = _command(options, rows[0].setting)
     return Compared(tuple(rows), tuple(_sound(held_out)), told, folder, command)
+
+
+def _command(options: argparse.Namespace, chosen: Setting) -> str:
+    """Of train.py, to be pasted into a shell: on the same images, read and counted the same way."""
+    words = ["--data", str(options.data)]
+    for name in ("layout", "balance"):
+        if getattr(options, name) != "auto":
+            words += [f"--{name}", getattr(options, name)]
+    return printable(f"python train.py {shlex.join(words)} {chosen.options()}".strip())
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -196,16 +205,14 @@ def _sound(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One sweep at a time in a folder; the kernel lets go of the lock however the process ends."""
+    """One sweep at a time in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(
-                f"Another sweep is at work in {folder}. Wait for it, or give this one a --name."
-            ) from None
+    told = f"Another sweep is at work in {folder}. Wait for it, or give this one a --name."
+    lock = locks.hold(folder / "lock", told)
+    try:
         yield
+    finally:
+        del lock
 
 
 def as_dict(compared: Compared) -> dict[str, Any]:

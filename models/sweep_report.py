@@ -92,7 +92,8 @@ def ranking_plot(rows: Sequence[Row], path: Path) -> None:
         spread = row.deviation("val_accuracy") or 0.0
         axes.errorbar(row.mean("val_accuracy"), at, xerr=spread, fmt="|", color=_SECOND,
                       markersize=11, capsize=3)  # fmt: skip
-    axes.set_yticks(range(len(shown)), [row.setting.told for row in shown], fontsize=8)
+    told = [row.setting.told for row in shown]
+    axes.set_yticks(range(len(shown)), told, fontsize=8, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel("accuracy on inner validation: seeds, mean and deviation")
     title = f"the best {len(shown)} of {len(rows)} settings" if len(shown) < len(rows) else (
@@ -116,7 +117,8 @@ def options_plot(rows: Sequence[Row], path: Path) -> None:
             axes.plot([at + o for o in offsets], values, "o", color=_FIRST, alpha=0.45,
                       markersize=4)  # fmt: skip
             axes.plot([at - 0.25, at + 0.25], [np.mean(values)] * 2, color=_SECOND, linewidth=2)
-        axes.set_xticks(range(len(groups)), list(groups), rotation=30, ha="right", fontsize=8)
+        axes.set_xticks(range(len(groups)), list(groups), rotation=30, ha="right", fontsize=8,
+                        parse_math=False)  # fmt: skip
         axes.set_xlim(-0.6, len(groups) - 0.4)
         axes.set_title(name, loc="left", fontsize=11)
         axes.grid(axis="y", color="#e3e8ea")

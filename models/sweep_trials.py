@@ -6,6 +6,7 @@ What is done is read, and what had begun goes on from its checkpoint.
 import hashlib
 import json
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +18,7 @@ import numpy as np
 
 from models import crew, evaluation, shipping
 from models.console import Console, duration
-from models.errors import HyojoError
+from models.errors import DiskError, HyojoError
 from models.face_spec import FaceSpec
 from models.pictures import Pictures
 from models.recipe import Recipe
@@ -132,14 +133,20 @@ def _work(trial: Trial) -> dict[str, Any]:
     """Train, in a process of the pool; the result is on disk before anybody hears of it."""
     trial.folder.mkdir(parents=True, exist_ok=True)
     with (trial.folder / "log.txt").open("a") as log:
-        kept = Run(trial.folder, trial.settings, (trial.folder / "settings.json").is_file())
+        begun = (trial.folder / "settings.json").is_file()
+        kept = Run(trial.folder, trial.settings, begun, guarded=True)  # by the sweep's own lock
         held = replace(_HELD[trial.cut], size=trial.recipe.input.size)
         trainer = Trainer(held, trial.recipe, kept, Console(log, live=False))
         began = time.monotonic()
         try:
             result = _trained(trainer, trial)
+        except (DiskError, OSError):
+            raise  # no fault of the setting
         except HyojoError as error:  # of this setting: a rate too high, a network too deep
             result = {"error": str(error)}
+        except Exception as error:  # too large for the memory, or nothing that Paddle can compute
+            traceback.print_exc(file=log)
+            result = {"error": _reason(error, trial.folder)}
         result["seconds"] = round(time.monotonic() - began, 1)
         trainer.tidy()
         kept.finish("trial", result)
@@ -164,6 +171,13 @@ def _trained(trainer: Trainer, trial: Trial) -> dict[str, Any]:
         figures = evaluation.metrics(trainer.labels, trainer.y[trial.test], scores)
         result |= {name: figures[name] for name in ("images", "accuracy", "macro_f1", "ece")}
     return result
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    """In a sentence; Paddle's message is the line behind its own stack and a heading."""
+    said = str(error).rpartition("Error Message Summary:")[2].strip("-\n ").splitlines()
+    what = ": ".join(filter(None, [type(error).__name__, *said[:1]])).rstrip(".")
+    return f"{what}. More is in {folder / 'log.txt'}; --restart tries all settings again."
 
 
 def _line(result: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ A tensor is stored as 16-bit floats only where that loses nothing (the published
 
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from models.bundle import WEIGHTS, Bundle
-from models.errors import BundleError, UsageError
+from models.errors import BundleError, DiskError, UsageError
 from models.framework import paddle
 
 
@@ -31,9 +32,21 @@ def set_state(layer: Any, state: Mapping[str, np.ndarray]) -> None:
 
 
 def save(state: Mapping[str, np.ndarray], path: Path) -> None:
-    """Write a state as safetensors, each tensor as small as it goes without loss."""
-    save_file({name: _smallest(values) for name, values in state.items()}, path)
-    path.chmod(0o644)  # the library makes it readable for its owner alone
+    """Write a state as safetensors, each tensor as small as it goes without loss.
+
+    Raises:
+        DiskError: there is no room for it.
+    """
+    try:
+        save_file({name: _smallest(values) for name, values in state.items()}, path)
+        path.chmod(0o644)  # the library makes it readable for its owner alone
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise DiskError(
+            f"The weights cannot be written to {path} ({error}). Make room on its disk and give "
+            "the same command again."
+        ) from error
 
 
 def load(path: Path) -> dict[str, np.ndarray]:

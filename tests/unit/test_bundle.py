@@ -78,6 +78,46 @@ def test_a_failure_while_writing_leaves_all_as_it_was(
         assert bundle.load(tmp_path / "toy").file(bundle.GRAPH).read_text() == '{"old": 1}'
 
 
+def test_an_interruption_while_the_new_one_takes_its_place_brings_the_old_one_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(tmp_path / "toy", '{"old": 1}')
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if "-new-" in self.name:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "rename", interrupted)
+        _write(tmp_path / "toy", '{"new": 1}')
+    assert bundle.load(tmp_path / "toy").file(bundle.GRAPH).read_text() == '{"old": 1}'
+    assert _names(tmp_path) == ["toy"]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_read_only_bundle_or_a_link_to_one_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool
+) -> None:
+    rename = Path.rename
+
+    def beside(self: Path, target: Path) -> Path:
+        assert self.parent == target.parent, "elsewhere it would take the right to write into it"
+        return rename(self, target)
+
+    place = tmp_path / "real" if linked else tmp_path / "toy"
+    _write(place, '{"old": 1}')
+    for folder in (place / "report", place):
+        folder.chmod(0o555)
+    if linked:
+        (tmp_path / "toy").symlink_to(place)
+    monkeypatch.setattr(Path, "rename", beside)
+    _write(tmp_path / "toy", '{"new": 1}')
+    assert bundle.load(tmp_path / "toy").file(bundle.GRAPH).read_text() == '{"new": 1}'
+    assert _names(tmp_path) == (["real", "toy"] if linked else ["toy"])
+
+
 def _remove_a_file(path: Path) -> str:
     (path / bundle.PARAMETERS).unlink()
     return "bundle_incomplete"

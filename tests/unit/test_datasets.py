@@ -1,5 +1,6 @@
 """Layouts are recognised wherever they lie; what cannot be trained on is refused in a sentence."""
 
+import os
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -79,6 +80,18 @@ def test_own_folders_may_be_split_already(tmp_path: Path) -> None:
     assert Counter(s.part for s in found.samples) == {"train": 6, "val": 6, "test": 6}
 
 
+def test_a_folder_without_images_beside_the_parts_does_not_make_classes_of_them(
+    tmp_path: Path,
+) -> None:
+    for part in ("train", "test"):
+        shapes.folders(tmp_path / part, 2)
+    (tmp_path / "annotations" / "boxes").mkdir(parents=True)
+    (tmp_path / "annotations" / "all.json").write_text("{}")
+    found = datasets.read(tmp_path)
+    assert found.labels == shapes.KINDS
+    assert Counter(s.part for s in found.samples) == {"train": 6, "test": 6}
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     for name in ("car", "ship", "train"):
         (tmp_path / name).mkdir()
@@ -136,6 +149,13 @@ def class_of_the_test_part(root: Path) -> Path:
 def test_a_folder_that_cannot_be_trained_on(make, says: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=says):
         datasets.read(make(tmp_path))
+
+
+def test_a_class_name_that_no_answer_could_hold_is_refused(tmp_path: Path) -> None:
+    shapes.folders(tmp_path / "set", 2)
+    os.rename(tmp_path / "set" / "disc", os.fsencode(tmp_path / "set") + b"/caf\xe9")
+    with pytest.raises(DataError, match=r"'caf\\udce9' .* not UTF-8.* Rename the folder"):
+        datasets.read(tmp_path / "set")
 
 
 def test_a_wrong_layout_is_told_with_what_to_do(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Closed stages run once: their maps and features are those of the network, and reach the tail."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from models import bundle, frozen, graphs, pictures, weights
 from models.bundle import InputSpec
+from models.errors import DiskError
 from models.export import ExportError
 from models.face_spec import FaceSpec
 from models.framework import paddle
@@ -123,6 +126,30 @@ def test_maps_that_are_there_are_not_made_again(
     frozen.maps(network, 4, work(images), file, calls.append)
     assert not calls and file.stat().st_mtime_ns == before
     assert [f.name for f in tmp_path.iterdir()] == ["maps.npy"]
+
+
+def test_a_disk_without_room_for_maps_is_told_before_they_are_written(
+    images: ImageInputs, network: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def full(descriptor: int, start: int, length: int) -> None:
+        asked.append((start, length))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(DiskError, match=r"No space left on device.*Make room"):
+            frozen.maps(network, 4, work(images), tmp_path / "maps.npy", lambda count: None)
+    assert not list(tmp_path.iterdir())
+
+    def unknown(*_: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", unknown)
+        frozen.maps(network, 4, work(images), tmp_path / "maps.npy", lambda count: None)
+    assert asked == [(0, (tmp_path / "maps.npy").stat().st_size)]  # all of it
 
 
 def test_only_a_trunk_of_stages_in_turn_can_be_cut() -> None:

@@ -62,6 +62,20 @@ def test_plots_and_tables_are_written(history: list[dict[str, float]], tmp_path:
     assert json.loads((tmp_path / "report" / "report.json").read_text()) == {"protocol": "loso"}
 
 
+def test_a_thousand_classes_make_a_plot_that_can_be_opened(tmp_path: Path) -> None:
+    names = [f"n{number:04d}" for number in range(1000)]
+    report.confusion_plot(np.eye(1000), names, "holdout, 1000 images", tmp_path / "c.png")
+    image = Image.open(tmp_path / "c.png")
+    assert image.size == (3300, 3300)
+    assert np.asarray(image.convert("L")).std() > 1
+
+
+def test_a_class_name_is_drawn_as_it_is_and_never_as_a_formula(tmp_path: Path) -> None:
+    names = ("$5$", r"$\frac$", "a")
+    report.confusion_plot(np.eye(3), names, r"$\broken$", tmp_path / "c.png")
+    assert (tmp_path / "c.png").stat().st_size > 1000
+
+
 def test_without_a_protocol_only_the_curves_are_drawn(tmp_path: Path) -> None:
     report.write(tmp_path / "report", LABELS, None, EPOCHS, {})
     assert {p.name for p in (tmp_path / "report").iterdir()} == {"curves.png", "report.json"}
@@ -96,6 +110,8 @@ def test_a_bundle_never_replaces_what_is_no_bundle(tmp_path: Path) -> None:
     shipping.check_place("ok", PROJECT / "params" / "emotion")  # a bundle may be replaced
     with pytest.raises(UsageError, match="cannot be written"):
         shipping.check_place("ok", tmp_path / "photos" / "me.jpg" / "deeper")
+    with pytest.raises(UsageError, match="is a mount point"):
+        shipping.check_place("ok", Path("/proc"))
     for name in ("", "../x", "a b", ".hidden", "ü"):
         with pytest.raises(UsageError, match="cannot name a model"):
             shipping.check_place(name, tmp_path / "new")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,9 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import datasets, sweep, sweep_grid, sweep_options, sweep_report
+import train
+from models import datasets, sweep, sweep_grid, sweep_options, sweep_report, sweep_trials
 from models.console import Console
-from models.errors import HyojoError, UsageError
+from models.errors import DiskError, HyojoError, UsageError
+from models.framework import Interrupted
+from models.joining import Crowd
 from models.sweep import Compared, Row
 from models.sweep_grid import Setting
 from models.wishes import Wishes
@@ -126,6 +130,61 @@ def test_the_held_out_part_is_the_same_for_all_and_a_named_one_is_respected(tmp_
     )
     train, test = sweep._split("none", replace(dataset, samples=parts), 1)
     assert len(train) == 24 and not len(test)
+
+
+def test_the_command_to_train_the_chosen_setting_can_be_pasted() -> None:
+    words = ["--data", "/my sets/a & b", "--layout", "folders", "--balance", "no", "--lr", "1"]
+    options = sweep_options.arguments().parse_args(words)
+    (setting,) = sweep_grid.settings(options, PARAMS)
+    told = sweep._command(options, setting)
+    assert shlex.split(told) == ["python", "train.py", *words[:6], "--lr", "1.0"]
+
+
+def test_ctrl_c_during_the_report_says_that_the_trainings_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise Interrupted("Interrupted before training began; nothing was written.")
+
+    monkeypatch.setattr(sweep, "run", lambda *_: compared(tmp_path))
+    monkeypatch.setattr(sweep_report, "write", interrupted)
+    with pytest.raises(Interrupted, match="All trainings are done and kept in"):
+        train._sweep(sweep_options.arguments().parse_args(["--data", "x"]), [], Crowd())
+
+
+PADDLES = "C++ Traceback\n----\nError Message Summary:\n----\nInvalidArgumentError: no.\n  [Hint]"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "MemoryError. More is in"),
+        (ValueError(PADDLES), "ValueError: InvalidArgumentError: no. More is in"),
+    ],
+)
+def test_a_setting_that_breaks_off_is_noted_as_failed_and_the_others_go_on(
+    error: Exception, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = datasets.read(shapes.folders(tmp_path / "set", 4))
+    (setting,) = grid("--faces", "no", "--network", "1x32")
+    made, cut = sweep._recipe(setting, dataset, False)
+    held = sweep._read(dataset, [(made, cut)], Console(io.StringIO(), live=False))
+    work = sweep.Work(tmp_path / "sweep", held, Console(io.StringIO(), live=False), 1)
+    trial = work.trial(0, 1, made, cut, np.arange(12), np.array([], int))
+
+    def breaks(*_: object) -> dict[str, object]:
+        raise error
+
+    monkeypatch.setitem(sweep_trials._HELD, cut, held[cut])
+    monkeypatch.setattr(sweep_trials, "_trained", breaks)
+    sweep_trials._work(trial)
+    kept = trial.kept()
+    assert kept is not None and kept["error"].startswith(says)
+    assert "Traceback" in (trial.folder / "log.txt").read_text()
+    for ours in (DiskError("No room."), OSError(28, "No space left on device")):
+        error = ours
+        with pytest.raises(type(ours)):  # no fault of the setting
+            sweep_trials._work(replace(trial, folder=tmp_path / type(ours).__name__))
 
 
 def command(*words: object) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import train as command_line
 from models import bundle
 from models.predictor import Predictor
 from tests import shapes
@@ -29,6 +30,23 @@ def command(*words: object) -> list[str]:
 
 def train(*words: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command(*words), cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (("--data", "/home/me/my set", "--lr=0.1"), "--data 'my set' --lr 0.1"),
+        (("--data=/home/me/set", "--out=/x", "--runs", "/y", "--json"), "--data set"),
+        (("--data", "s", "--augment", "flip,rotation=15,noise"),
+         "--data s --augment flip,rotation=15,noise"),
+        (("--data", "s", "--augment=flip,rotation=15"), "--data s --augment flip,rotation=15"),
+        (("--data", "/sets/a=b"), "--data a=b"),
+    ],
+)  # fmt: skip
+def test_the_recorded_command_asks_for_the_same_and_tells_no_private_path(
+    given: tuple[str, ...], kept: str
+) -> None:
+    assert command_line._command(list(given)) == f"python train.py {kept}"
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +90,34 @@ def test_it_trains_own_folders_says_a_line_an_epoch_and_leaves_a_bundle_that_ans
     picture = (data / "disc" / "000.png").read_bytes()
     (answer,) = Predictor(made).classify([picture])
     assert answer.whole.sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_names_of_files_and_folders_that_are_no_utf_8_are_trained_on(tmp_path: Path) -> None:
+    plain = shapes.folders(tmp_path / "set", 4)
+    os.rename(plain / "disc" / "000.png", os.fsencode(plain) + b"/disc/caf\xe9.png")
+    (plain / "disc" / "copy.png").write_bytes((plain / "disc" / "001.png").read_bytes())
+    bad = os.fsencode(plain) + b"/disc/torn\xe9.png"
+    Path(os.fsdecode(bad)).write_bytes(b"no image")
+    place = os.fsdecode(os.fsencode(tmp_path) + b"/s\xe9t")
+    plain.rename(place)
+    done = train("--data", place, *QUICK, "--epochs", 1, "--protocol", "none", "--out", "out",
+                 cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    made = bundle.load(tmp_path / "out")
+    assert made.manifest.training["data"] == r"s\udce9t"
+    files = (tmp_path / "out" / "report" / "files.csv").read_text()
+    assert r"disc/torn\udce9.png,unreadable" in files
+    assert "disc/001.png,copy,disc/copy.png" in files
+
+
+def test_images_replaced_under_the_same_names_are_not_resumed(tmp_path: Path) -> None:
+    data = shapes.folders(tmp_path / "set", 4)
+    words = ("--data", data, *QUICK, "--epochs", 1, "--protocol", "none", "--out", "out")
+    assert train(*words, cwd=tmp_path).returncode == 0
+    shapes.drawn("disc", 50).save(data / "disc" / "000.png")
+    done = train(*words, "--resume", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "other settings (data)" in done.stderr
 
 
 def test_on_a_terminal_a_bar_shows_loss_accuracy_and_time_left(data: Path, tmp_path: Path) -> None:
@@ -132,6 +178,30 @@ def test_ctrl_c_keeps_the_best_so_far_says_where_and_can_be_resumed(
     assert resumed.returncode == 0, resumed.stderr
     assert "final/choose  epoch 1/" not in resumed.stderr
     assert bundle.load(tmp_path / "out").manifest.metrics == {}
+
+
+def test_ctrl_c_after_training_says_what_is_kept_and_resuming_writes_the_bundle(
+    data: Path, tmp_path: Path
+) -> None:
+    words = list(map(str, ("--data", data, *QUICK, "--epochs", 1, "--protocol", "none",
+                           "--out", tmp_path / "out")))  # fmt: skip
+    program = (
+        "import os, signal, sys, train; from models import report\n"
+        "report.write = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.exit(train.main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=tmp_path, capture_output=True, text=True,
+        timeout=120, env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "Interrupted after training" in last and "--resume writes the bundle" in last
+    assert not (tmp_path / "out").exists()
+    resumed = train(*words, "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "final/choose  epoch 1/" not in resumed.stderr
+    assert bundle.load(tmp_path / "out")
 
 
 def test_resuming_with_other_options_is_refused(data: Path, tmp_path: Path) -> None:

@@ -297,3 +297,17 @@ def test_an_official_test_part_is_never_learned_from(tmp_path: Path) -> None:
     tests = [i for i, s in enumerate(found.samples) if s.part == "test"]
     features.values[:, tests] = np.nan
     assert np.isfinite(experiment.ship(trainer).network.head.weight.numpy()).all()
+
+
+def test_of_several_seeds_the_first_ones_network_is_shipped_with_its_figures(
+    tmp_path: Path,
+) -> None:
+    for part in ("train", "test"):
+        shapes.folders(tmp_path / "set" / part, 6)
+    found = datasets.read(tmp_path / "set")
+    trainer = trainer_for(found, replace(OPEN, epochs=1, fixed=True), tmp_path / "run")
+    outcome = experiment.evaluate_seeds(trainer, "holdout", 2, QUIET)
+    tests = np.array([i for i, s in enumerate(found.samples) if s.part == "test"])
+    answers = trainer.probabilities(experiment.ship(trainer).network, tests)
+    assert np.allclose(answers, outcome.probabilities, atol=1e-6)
+    assert len(outcome.seeds["seeds"]) == 2

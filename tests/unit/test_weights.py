@@ -8,10 +8,11 @@ import pytest
 
 from models import bundle, convert, export, weights
 from models.bundle import InputSpec, Manifest
-from models.errors import BundleError, UsageError
+from models.errors import BundleError, DiskError, UsageError
 from models.face_spec import FaceSpec
 from models.framework import paddle
 from models.networks import NetworkSpec, build
+from tests.disks import nearly_full
 
 PROJECT = Path(__file__).resolve().parents[2]
 GREY = InputSpec(32, "gray", (127.5,), (1 / 64,))
@@ -47,6 +48,12 @@ def test_a_file_that_is_no_weights_is_told(tmp_path: Path) -> None:
     (tmp_path / "w").write_bytes(b"\x80\x04pickle")
     with pytest.raises(BundleError, match="cannot be read"):
         weights.load(tmp_path / "w")
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    with nearly_full(4096), pytest.raises(DiskError, match="Make room on its disk"):
+        weights.save({"w": np.full(10_000, 0.1, np.float32)}, tmp_path / "w")
+    assert not list(tmp_path.iterdir())
 
 
 def test_starting_with_the_same_labels_takes_everything(tmp_path: Path) -> None:
