@@ -225,7 +225,8 @@ def writing(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         _remove(folder)
-        _remove(old)
+        if os.path.lexists(path):  # else the old one is all there is
+            _remove(old)
 
 
 def _remove(folder: Path) -> None:
