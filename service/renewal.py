@@ -91,7 +91,12 @@ class Renewal:
             same = found.guests == present.guests
             _log.info("no model has changed" if same else "models changed that nobody holds")
             return found, None
-        self._pool, self._began = self._hire(found), time.monotonic()
+        try:
+            self._pool, self._began = self._hire(found), time.monotonic()
+        except OSError as error:  # out of open files
+            why = f"No predictors can be had for them: {error.strerror or error}."
+            _log.error("models refused, the old ones stay", why=why)
+            return present.refusing(found, why), None
         return None
 
     def _warming(self, present: Catalog, pool: Pool) -> tuple[Catalog, Pool | None] | None:

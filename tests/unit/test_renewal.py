@@ -1,5 +1,7 @@
 """service/renewal.py: when the bundles are read again."""
 
+import errno
+import os
 import sys
 import threading
 import time
@@ -7,6 +9,7 @@ from pathlib import Path
 
 from service.catalog import Catalog
 from service.pool import Pool
+from service.protocol import ModelInfo
 from service.renewal import Renewal
 from service.shelf import Shelf
 
@@ -60,3 +63,25 @@ def test_a_signal_at_any_moment_of_another_or_of_the_loop_locks_nothing(tmp_path
     thread.join(5)
     assert not thread.is_alive(), "it waits for itself"
     assert reads(renewal) == 2
+
+
+def test_where_no_predictors_can_be_had_the_present_models_stay_and_say_why(
+    tmp_path: Path,
+) -> None:
+    def none_left(catalog: Catalog) -> Pool:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    present, newer = (
+        Catalog({"one": ModelInfo(name="one", version=version)}, {"one": tmp_path / version}, "one")
+        for version in ("1", "2")
+    )
+    renewal = Renewal(lambda: newer, none_left, Shelf(tmp_path))
+    renewal.ask()
+    told, ends = None, time.monotonic() + 5
+    while told is None and time.monotonic() < ends:
+        told = renewal.tick(present)
+    assert told is not None and told[1] is None
+    (info,) = told[0].models.values()
+    assert info.version == "1" and told[0].folders == present.folders
+    assert "Too many open files" in str(info.refused)
+    assert renewal.tick(present) is None, "it goes on"
