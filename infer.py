@@ -76,6 +76,20 @@ def _serve(settings: Settings, shelf: Shelf) -> int:
     def invite(name: str, guest: catalog.Guest, nursery: Callable[[], Nursery]) -> Pool:
         return hiring.for_guest(name, guest, settings, nursery)
 
+    # Reading takes a while: who asks for another meanwhile, or for the end, is heard.
+    renewal = Renewal(read, hire, shelf)
+    worker: Worker | None = None
+    ending = False
+
+    def end(*_: object) -> None:
+        nonlocal ending
+        ending = True
+        if worker is not None:
+            worker.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    on_hangup(reload=renewal.ask, end=end)
     models = read()
     for info in models.models.values():
         if info.error:
@@ -83,13 +97,11 @@ def _serve(settings: Settings, shelf: Shelf) -> int:
     endpoint = bind(
         context, settings.worker, keys.for_endpoint(settings.worker, settings.worker_keys)
     )
-    renewal = Renewal(read, hire, shelf)
     guests = Guests(settings.model_memory, invite, poller)
     crews = Crews(Crew(models, hire(models)), renewal, guests, poller)
     worker = Worker(settings, endpoint, crews)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: worker.stop())
-    on_hangup(reload=renewal.ask, end=worker.stop)
+    if ending:
+        worker.stop()
     try:
         worker.run()
     finally:

@@ -25,6 +25,8 @@ from service.limits import no_core_dumps
 from service.settings import Settings, load_settings
 
 POLL_S = 0.2
+_WELL = (0, -signal.SIGTERM)
+"""How a process ends that is told to; by the signal itself before it has a handler and requests."""
 
 
 class ServiceError(Exception):
@@ -42,14 +44,18 @@ class Service:
         self._settings = settings
         logs.configure(settings.log_level, settings.log_format, "service")
         self._stopping = False
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._listener = _listen(settings.host, settings.port)
         self._port = int(self._listener.getsockname()[1])
         fd = self._listener.fileno()
         os.environ["HYOJO_WORKER"] = settings.worker  # both take the same, whatever its default was
-        self._worker = _start([sys.executable, str(PROJECT / "infer.py")])
+        for number in (signal.SIGINT, signal.SIGTERM):  # before any process is there to be left
+            signal.signal(number, self._stop)
+        on_hangup(reload=self._renew, end=lambda: self._stop(signal.SIGHUP, None))
+        self._start("worker", [sys.executable, str(PROJECT / "infer.py")])
         gateway = [sys.executable, "-m", "gunicorn", "-c", "python:service.gunicorn_conf"]
         gateway += ["--bind", f"fd://{fd}", "service.gateway:create_app()"]
-        self._gateway = _start(gateway, fd)
+        self._start("gateway", gateway, fd)
 
     @property
     def url(self) -> str:
@@ -59,13 +65,10 @@ class Service:
 
     def run(self) -> int:
         """Watch both until one ends or a signal comes; returns the exit status."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
-        on_hangup(reload=self._renew, end=lambda: self._stop(signal.SIGHUP, None))
         logs.say(f"Hyojo starts at {self.url} (Ctrl-C ends it)")
         said = False
         while not self._stopping:
-            for name, process in (("worker", self._worker), ("gateway", self._gateway)):
+            for name, process in self._processes.items():
                 if process.poll() is not None:
                     return self._lost(name, process)
             if not said and _ready(self._settings.host, self._port):
@@ -74,26 +77,32 @@ class Service:
             time.sleep(POLL_S)
         return self._end()
 
+    def _start(self, name: str, command: list[str], *fds: int) -> None:
+        if not self._stopping:
+            self._processes[name] = _start(command, *fds)
+
     def _renew(self) -> None:
         """SIGHUP: the worker reads its models again."""
-        if self._worker.poll() is None:
-            self._worker.send_signal(signal.SIGHUP)
+        worker = self._processes.get("worker")
+        if worker is not None and worker.poll() is None:  # else it will read them first
+            worker.send_signal(signal.SIGHUP)
 
     def _stop(self, number: int, frame: object) -> None:
         if self._stopping and number == signal.SIGINT:  # a second Ctrl-C: at once
-            self._gateway.kill()
-            self._worker.kill()
+            for process in self._processes.values():
+                process.kill()
         self._stopping = True
 
     def _end(self) -> int:
         """The gateway drains while the worker still answers, then the worker ends."""
         patience_s = self._settings.grace_s + 5
-        statuses = [_terminate(p, patience_s) for p in (self._gateway, self._worker)]
+        gateway_first = reversed(self._processes.values())
+        statuses = [_terminate(process, patience_s) for process in gateway_first]
         logs.say("Hyojo has ended")
-        return 0 if all(status == 0 for status in statuses) else 1
+        return 0 if all(status in _WELL for status in statuses) else 1
 
     def _lost(self, name: str, process: "subprocess.Popen[bytes]") -> int:
-        for other in (self._gateway, self._worker):
+        for other in reversed(self._processes.values()):
             _terminate(other, 5)
         status = process.returncode
         logs.say(
@@ -118,20 +127,24 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _start(command: list[str], *fds: int) -> "subprocess.Popen[bytes]":
+    parent = os.getpid()
     return subprocess.Popen(
         command,
         env=environment(),
         stdin=subprocess.DEVNULL,
         pass_fds=fds,
         process_group=0,  # Ctrl-C is for this process, which ends the two in order
-        preexec_fn=_begin,
+        preexec_fn=lambda: _begin(parent),
     )
 
 
-def _begin() -> None:
+def _begin(parent: int) -> None:
     """In the new process, before its program."""
-    end_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it has a handler of its own
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's handler would end nothing here
+    end_with_parent(signal.SIGTERM)
+    if os.getppid() != parent:  # it ended before we asked
+        os._exit(1)
 
 
 def _terminate(process: "subprocess.Popen[bytes]", patience_s: float) -> int:

@@ -31,6 +31,9 @@ from service.protocol import (
 _SLICE_S = 0.1
 """How often a waiting thread looks whether the worker is still connected."""
 _RECONNECT_MS = 100
+_CONNECT_MS = 2000
+"""A host that is gone says nothing: the system would try it for two minutes, and its name's new
+address not before. It is long enough for one of its tries to be lost."""
 _LARGEST_REPLY = 16 << 20
 """Bytes; a worker's longest answer is far shorter."""
 _MARGIN_S = 0.5
@@ -236,6 +239,7 @@ class WorkerClient(Client):
             # Nothing is queued for a worker that is not there: a send waits, then fails.
             sock.set(zmq.IMMEDIATE, 1)
             sock.set(zmq.RECONNECT_IVL, _RECONNECT_MS)
+            sock.set(zmq.CONNECT_TIMEOUT, _CONNECT_MS)
             sock.set(zmq.MAXMSGSIZE, _LARGEST_REPLY)
             if self._keys is not None:
                 self._keys.as_client(sock)

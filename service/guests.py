@@ -146,8 +146,8 @@ class Guests:
         """Have guests here, all of them: those that are not are loaded from now on.
 
         Raises:
-            ApiError: no_room_for_model, model_too_large, or model_unavailable where one could not
-                be loaded a moment ago. Then none is loaded for it.
+            ApiError: no_room_for_model, model_too_large, or model_unavailable where one cannot be
+                loaded, or could not a moment ago. Then none is loaded for it.
         """
         now = time.monotonic()
         missing = [name for name in names if self.crew_of(name) is None]
@@ -155,14 +155,11 @@ class Guests:
             self._see_that_it_may_be_tried(name, now)
         if missing:
             self._make_room(names, missing)
-        crews = []
-        for name in names:
-            folder = self._catalog.guests[name].folder
-            if name in missing:
-                self._here[folder] = self._load(name, now)
-            self._here[folder].used = now
-            crews.append(self._here[folder].crew)
-        return crews
+        self._load_all(missing, now)
+        here = [self._here[self._catalog.guests[name].folder] for name in names]
+        for guest in here:
+            guest.used = now
+        return [guest.crew for guest in here]
 
     def tick(self) -> list[Event]:
         """Look after them; ten times a second."""
@@ -246,6 +243,21 @@ class Guests:
             f"answering or loading have too much of them ({busy}). Try again in a moment.",
             RETRY_AFTER_S,
         )
+
+    def _load_all(self, names: Sequence[str], now: float) -> None:
+        begun: list[Path] = []
+        for name in names:
+            folder = self._catalog.guests[name].folder
+            try:
+                self._here[folder] = self._load(name, now)
+            except OSError as error:  # out of open files: it may go better in a while
+                for other in begun:
+                    self._leave(other)
+                why = f"The model {name} cannot be loaded just now: {error.strerror or error}."
+                _log.error("model cannot be loaded", model=name, why=why)
+                why += " Try again in a moment."
+                raise ApiError("model_unavailable", why, RETRY_AFTER_S) from None
+            begun.append(folder)
 
     def _load(self, name: str, now: float) -> _Guest:
         bundle = self._catalog.guests[name]

@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import os
+import queue
 import resource
+import signal
 import socket
 import sys
 from typing import Any
@@ -34,6 +36,7 @@ _SEND_BYTES = 256 * 1024
 _MOST_CONNECTIONS = 2000
 _OTHER_FILES = 256
 """Open files of a process that are no connections: libraries, sockets to the worker, logs."""
+_ENDS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 _in_memory = scratch.MEMORY if os.access(scratch.MEMORY, os.W_OK) else scratch.temporary_folder()
 _COUNTS_BYTES = 16 * 1024 * 1024
 """Room for the counts, which are mapped files: where there is none left, writing one kills."""
@@ -134,6 +137,25 @@ def when_ready(server: Any) -> None:
         stop(graceful)
 
     server.stop = stop_listening_first  # gunicorn has no hook between the signal and its closing
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Keep what a signal goes into until the new process has handlers of its own."""
+    worker.told = server.SIG_QUEUE
+
+
+def post_worker_init(worker: Any) -> None:
+    """End at once if it was told to while it was being born.
+
+    Until then it has the handlers of who bore it, which put a signal where nobody in it looks:
+    the end of all would wait for it through the whole grace period.
+    """
+    try:
+        while True:
+            if worker.told.get_nowait() in _ENDS:
+                worker.alive = False
+    except queue.Empty:
+        pass
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -47,10 +47,11 @@ class Quarantine:
         """A process was lost over this image; True if it is refused from now on."""
         if not self._hold_s:
             return False
-        digest, now = self._digest(image), self._clock()
+        now = self._clock()
+        self._forget(now)
+        digest = self._digest(image)
         before = self._noted.pop(digest, None)
-        strikes = before.strikes if before is not None and now < before.until else 0
-        strikes = STRIKES if crashed else strikes + 1
+        strikes = STRIKES if crashed else 1 + (before.strikes if before is not None else 0)
         self._noted[digest] = _Noted(strikes, now + self._hold_s)
         while len(self._noted) > MOST:
             self._noted.popitem(last=False)
@@ -65,15 +66,23 @@ class Quarantine:
         """Why this image is not looked at, or None."""
         if not self._noted:
             return None
+        now = self._clock()
+        self._forget(now)
+        if not self._noted:  # a digest of every image costs the worker's loop milliseconds
+            return None
         noted = self._noted.get(self._digest(image))
-        left_s = noted.until - self._clock() if noted is not None else 0.0
-        if noted is None or left_s <= 0 or noted.strikes < STRIKES:
+        if noted is None or noted.strikes < STRIKES:
             return None
         return ImageProblem(
             "image_quarantined",
             "A predictor process died while it held this very image, so it is not looked at again "
-            f"for {left_s:.0f} s. Save it anew with an image editor, or send another.",
+            f"for {noted.until - now:.0f} s. Save it anew with an image editor, or send another.",
         )
+
+    def _forget(self, now: float) -> None:
+        """Drop what has had its time. All are held equally long: the first noted ends first."""
+        while self._noted and next(iter(self._noted.values())).until <= now:
+            self._noted.popitem(last=False)
 
     def _digest(self, image: bytes) -> bytes:
         return hashlib.blake2b(image, digest_size=16, key=self._key).digest()

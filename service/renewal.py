@@ -31,7 +31,7 @@ class Renewal:
         self, read: Callable[[], Catalog], hire: Callable[[Catalog], Pool], shelf: Shelf
     ) -> None:
         self._read, self._hire, self._shelf = read, hire, shelf
-        self._asked = threading.Event()
+        self._asked = False  # no threading.Event: a signal during its lock would wait for itself
         self._reading: threading.Thread | None = None
         self._came: Catalog | None = None
         self._pool: Pool | None = None
@@ -39,7 +39,7 @@ class Renewal:
 
     def ask(self) -> None:
         """Read the bundles again as soon as may be. For a signal handler."""
-        self._asked.set()
+        self._asked = True
 
     def tick(self, present: Catalog) -> tuple[Catalog, Pool | None] | None:
         """Take the next step.
@@ -55,8 +55,8 @@ class Renewal:
             return self._warming(present, self._pool)
         if self._reading is not None:
             return None if self._reading.is_alive() else self._has_read(present)
-        if self._asked.is_set():
-            self._asked.clear()
+        if self._asked:
+            self._asked = False  # before the reading: who asks during it may mean newer ones
             _log.info("reading the models again")
             self._came = None
             self._reading = threading.Thread(target=self._read_all, daemon=True)
@@ -91,7 +91,12 @@ class Renewal:
             same = found.guests == present.guests
             _log.info("no model has changed" if same else "models changed that nobody holds")
             return found, None
-        self._pool, self._began = self._hire(found), time.monotonic()
+        try:
+            self._pool, self._began = self._hire(found), time.monotonic()
+        except OSError as error:  # out of open files
+            why = f"No predictors can be had for them: {error.strerror or error}."
+            _log.error("models refused, the old ones stay", why=why)
+            return present.refusing(found, why), None
         return None
 
     def _warming(self, present: Catalog, pool: Pool) -> tuple[Catalog, Pool | None] | None:

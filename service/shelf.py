@@ -10,7 +10,8 @@ import hashlib
 import itertools
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -71,11 +72,12 @@ class Shelf:
             return known
         contents = {name: _read(bundle, name) for name in _READ}
         contents[MANIFEST] = _shortened(bundle)
-        folder = self._new(bundle)
         files = []
-        for name, content in contents.items():
-            files.append(_in_memory(name, content))
-            (folder / name).symlink_to(f"/proc/self/fd/{files[-1]}")
+        with self._new(bundle) as (folder, undo):
+            for name, content in contents.items():
+                files.append(_in_memory(name, content))
+                undo.callback(os.close, files[-1])
+                (folder / name).symlink_to(f"/proc/self/fd/{files[-1]}")
         self._copies.append(_Copy(manifest, None, folder, tuple(files)))
         return folder
 
@@ -84,14 +86,17 @@ class Shelf:
 
         Returns:
             where any predictor loads it, as long as its files are those of that manifest.
+
+        Raises:
+            BundleError: there is no room for the manifest.
         """
         manifest, source = msgspec.json.encode(bundle.manifest), bundle.path.absolute()
         if (known := self._known(manifest, source, bundle.path.name)) is not None:
             return known
-        folder = self._new(bundle)
-        (folder / MANIFEST).write_bytes(_shortened(bundle))
-        for name in _READ:
-            (folder / name).symlink_to(source / name)
+        with self._new(bundle) as (folder, _):
+            (folder / MANIFEST).write_bytes(_shortened(bundle))
+            for name in _READ:
+                (folder / name).symlink_to(source / name)
         self._copies.append(_Copy(manifest, source, folder, ()))
         return folder
 
@@ -102,10 +107,29 @@ class Shelf:
                 return copy.folder
         return None
 
-    def _new(self, bundle: Bundle) -> Path:
+    @contextmanager
+    def _new(self, bundle: Bundle) -> Iterator[tuple[Path, ExitStack]]:
+        """A folder to fill for a bundle. Where that fails nothing of it stays: every other try
+        would keep weights that nobody reads.
+
+        Yields:
+            the folder, and what else is to be undone.
+
+        Raises:
+            BundleError: no memory or no open file was to be had.
+        """
         folder = self.folder / str(next(self._numbers)) / bundle.path.name
-        folder.mkdir(parents=True)
-        return folder
+        with ExitStack() as undo:
+            undo.callback(shutil.rmtree, folder.parent, ignore_errors=True)
+            try:
+                folder.mkdir(parents=True)
+                yield folder, undo
+            except OSError as error:
+                raise BundleError(
+                    f"The model bundle {bundle.path} cannot be kept in memory: {error.strerror}. "
+                    "Give the worker more, then send it SIGHUP or start it again."
+                ) from None
+            undo.pop_all()
 
     def keep_only(self, folders: Iterable[Path]) -> None:
         """Give back what no catalogue names any more."""
@@ -142,6 +166,10 @@ def _read(bundle: Bundle, name: str) -> bytes:
 def _in_memory(name: str, content: bytes) -> int:
     """A file that is on no disk; returns its number."""
     number = os.memfd_create(name)
-    with open(number, "wb", closefd=False) as file:
-        file.write(content)
+    try:
+        with open(number, "wb", closefd=False) as file:
+            file.write(content)
+    except BaseException:
+        os.close(number)
+        raise
     return number

@@ -2,10 +2,12 @@
 
 import glob
 import os
+import re
 import signal
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from tests.amount import amount
 from tests.chaos.conftest import family, lives, seconds_until
 from tests.chaos.load import NO_ANSWER, REFUSED, Load, known_answers
-from tests.conftest import Running
+from tests.conftest import Launcher, Running, is_ready
 
 GRACE_S = 20
 
@@ -73,6 +75,76 @@ def test_starting_and_stopping_again_leaves_nothing_behind(
             left.append(leavings(everybody, Path(folder)))
         assert left[0], "a killed one leaves something to be swept"
         assert left[1:] == [[]] * len(left[1:])
+
+
+INTERRUPTED = """
+import os, signal, sys
+from service import __main__ as service
+
+start, count = service._start, 0
+
+def interrupted(*args):
+    global count
+    count += 1
+    if count == int(sys.argv[2]):
+        os.kill(os.getpid(), int(sys.argv[1]))
+    return start(*args)
+
+service._start = interrupted
+sys.exit(service.main([]))
+"""
+"""A service that gets a signal just before it starts the first, or the second, of its processes."""
+
+
+@pytest.mark.parametrize("before", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_start_ends_it_with_0(
+    launch: Launcher, number: int, before: int
+) -> None:
+    running = launch("-c", INTERRUPTED, str(int(number)), str(before))
+    assert running.process.wait(10) == 0, running.log
+    assert "Hyojo has ended" in running.log and "Traceback" not in running.log
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_a_wish_for_newer_models_during_the_start_does_no_harm(
+    launch: Launcher, before: int
+) -> None:
+    running = launch("-c", INTERRUPTED, str(int(signal.SIGHUP)), str(before))
+    running.wait_for(lambda: is_ready(running.url), "readiness")
+    assert running.stop() == 0
+
+
+ORPHANED = """
+import os, signal, sys, time
+from service import __main__ as service
+
+plain = service.end_with_parent
+
+def too_late(number):
+    parent = os.getppid()
+    os.write(1, f"born {os.getpid()} ".encode())
+    os.kill(parent, signal.SIGKILL)
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    plain(number)
+
+service.end_with_parent = too_late
+sys.exit(service.main([]))
+"""
+"""A service that is killed before its first process asks to end with it."""
+
+
+def test_a_process_whose_parent_is_killed_at_its_birth_does_not_stay(launch: Launcher) -> None:
+    running = launch("-c", ORPHANED)
+    assert running.process.wait(10) == -signal.SIGKILL
+    born = re.search(r"born (\d+) ", running.log)
+    assert born
+    try:
+        seconds_until(lambda: not lives(int(born[1])), 5, "its end")
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(int(born[1]), signal.SIGKILL)
 
 
 def leavings(pids: list[int], folder: Path) -> list[str]:

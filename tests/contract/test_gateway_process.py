@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -147,6 +148,33 @@ def test_sigterm_lets_a_running_request_finish(launch: Launcher, face_jpeg: byte
         with busy.makefile("rb") as answer:
             assert b" 200 " in answer.readline()
     assert gateway.process.wait(10) == 0
+
+
+TOLD_AT_BIRTH = """
+import os, signal
+from service.gunicorn_conf import *
+from service import gunicorn_conf
+
+def post_fork(server, worker):
+    print(f"process {worker.age}", flush=True)
+    if worker.age == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+    if hasattr(gunicorn_conf, "post_fork"):
+        gunicorn_conf.post_fork(server, worker)
+"""
+
+
+def test_sigterm_in_a_process_that_is_being_born_ends_it_at_once(
+    launch: Launcher, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.py"
+    config.write_text(TOLD_AT_BIRTH)
+    gateway = launch("-m", "gunicorn", "-c", str(config), "service.gateway:create_app()")
+    gateway.wait_for(lambda: "process 1" in gateway.log, "the first process")
+    gateway.wait_for(lambda: "process 2" in gateway.log, "its end, and another in its place", 10)
+    gateway.wait_for(lambda: answers(gateway.url), "an answer")
+    assert gateway.stop(seconds=5) == 0
+    assert "Traceback" not in gateway.log
 
 
 def test_several_processes_share_their_metrics(launch: Launcher) -> None:

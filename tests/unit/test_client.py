@@ -1,9 +1,11 @@
 """The gateway's end of the socket, against workers that behave and workers that do not."""
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -211,6 +213,33 @@ def test_every_thread_gets_its_own_answers(client: WorkerClient, worker: Worker)
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def _asking(port: int) -> set[str]:
+    """Local ends of the connections to a port that nobody has answered yet."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[1] for row in rows if row[2].endswith(f":{port:04X}") and row[3] == "02"}
+
+
+def test_an_address_that_swallows_what_comes_is_tried_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name may have another one by then."""
+    monkeypatch.setattr("service.client._CONNECT_MS", 200, raising=False)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as held:
+        port = full.getsockname()[1]
+        for _ in range(3):  # whoever comes when these wait gets no answer
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        full_by_others = _asking(port)
+        client = WorkerClient(f"tcp://127.0.0.1:{port}", QUICK)
+        held.callback(client.close)
+        fails("worker_unavailable", lambda: client.status("a"), 1)
+        tries: set[str] = set()
+        ends = time.monotonic() + 3
+        while len(tries) < 2 and time.monotonic() < ends:
+            tries |= _asking(port) - full_by_others
+            time.sleep(0.02)
+        assert len(tries) > 1
 
 
 def test_it_works_after_a_fork(client: WorkerClient, worker: Worker) -> None:

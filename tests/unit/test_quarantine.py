@@ -73,3 +73,29 @@ def test_it_can_be_switched_off(clock: Clock) -> None:
     quarantine = Quarantine(0, clock)
     assert not quarantine.lost(b"bad", crashed=True)
     assert quarantine.refusal(b"bad") is None
+
+
+def test_once_every_time_is_over_images_cost_no_digest_any_more(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests: list[bytes] = []
+    plain = Quarantine._digest
+    monkeypatch.setattr(
+        Quarantine, "_digest", lambda self, image: digests.append(image) or plain(self, image)
+    )
+    quarantine = Quarantine(60, clock)
+    quarantine.lost(b"first", crashed=True)
+    quarantine.lost(b"second", crashed=False)
+    clock.now += 40
+    quarantine.lost(b"second", crashed=False)  # its time begins anew
+    clock.now += 30
+    digests.clear()
+    assert quarantine.refusal(b"first") is None
+    quarantine.answered(b"other")
+    assert digests == [b"first", b"other"], "one is still remembered"
+    assert not quarantine.lost(b"third", crashed=False)
+    clock.now += 60
+    digests.clear()
+    assert quarantine.refusal(b"second") is None
+    quarantine.answered(b"other")
+    assert digests == []

@@ -264,3 +264,34 @@ def test_a_worker_of_guests_alone_is_ready_at_once(
     reply = worker.client.classify(face_jpeg)
     assert isinstance(reply, ClassifyReply) and reply.model == A
     assert set(reply.results[0].probabilities) == set(LABELS)
+
+
+@contextmanager
+def open_files_left(pid: int, count: int) -> Iterator[None]:
+    """A process can open so many files more."""
+    taken = {int(number) for number in os.listdir(f"/proc/{pid}/fd")}
+    free = [number for number in range(len(taken) + count + 1) if number not in taken]
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[count], hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_where_no_file_can_be_opened_a_guest_is_refused_and_the_worker_goes_on(
+    launch: Launcher, params: Path, face_jpeg: bytes
+) -> None:
+    worker = warm(launch, params=params)
+    pid = worker.running.process.pid
+    before = worker.client.status()
+    for count, model in ((0, A), (1, "average:a,b")):  # the first of the two was begun
+        with open_files_left(pid, count):
+            refusal = refused(worker, "model_unavailable", model, face_jpeg)
+        assert "cannot be loaded just now: Too many open files" in refusal.detail
+        assert refusal.retry_after_s == 2
+    status = worker.client.status()
+    assert (status.guests, status.guests_mb) == (before.guests, before.guests_mb)
+    assert states(worker) == {"emotion": "warm", A: "asleep", B: "asleep", C: "asleep"}
+    answered(worker, A, face_jpeg)
+    assert "Traceback" not in worker.running.log

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import socket
 import time
 from pathlib import Path
@@ -139,3 +140,38 @@ def test_a_default_model_that_is_not_there_is_said_with_what_there_is(launch: La
     running = launch("infer.py", model="snarl")
     running.wait_for(lambda: "no model bundle at" in running.log, "the sentence")
     assert not Client(launch, running.endpoint).status().ready
+
+
+INTERRUPTED = """
+import os, signal, sys
+import infer
+from service import catalog
+
+read, told = catalog.read, []
+
+def interrupted(*args):
+    if not told:
+        told.append(os.kill(os.getpid(), int(sys.argv[1])))
+    return read(*args)
+
+catalog.read = interrupted
+sys.exit(infer.main([]))
+"""
+"""A worker that gets a signal while it reads its models for the first time."""
+
+
+def test_who_asks_for_newer_models_while_they_are_read_gets_them_read_again(
+    launch: Launcher,
+) -> None:
+    running = launch("-c", INTERRUPTED, str(int(signal.SIGHUP)))
+    running.wait_for(lambda: "no model has changed" in running.log, "the other reading", 10)
+    assert running.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_told_to_end_while_it_reads_its_models_ends_with_0(
+    launch: Launcher, number: int
+) -> None:
+    running = launch("-c", INTERRUPTED, str(int(number)))
+    assert running.process.wait(10) == 0
+    assert "ready:" not in running.log and "Traceback" not in running.log
