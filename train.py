@@ -54,6 +54,10 @@ from models.wishes import Wishes
 
 PROJECT = Path(__file__).resolve().parent
 PARAMS = PROJECT / "params"
+_SHORT = (
+    "There is not enough memory. Give a smaller --batch-size or --image-size or fewer --copies, or "
+    "end what else runs; the same command with --resume (a sweep: the same command) goes on."
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -78,6 +82,9 @@ def main(argv: list[str] | None = None) -> int:
     except (HyojoError, OSError) as error:
         print(f"train.py: {error} {together.fates()}".rstrip(), file=sys.stderr)
         return 1
+    except MemoryError as error:
+        print(f"train.py: {_SHORT} {_told_first(error)}".rstrip(), file=sys.stderr)
+        return 1
     finally:
         together.leave()
     print(told, file=answer, flush=True)
@@ -95,7 +102,16 @@ def _beside(options: argparse.Namespace, argv: list[str], sweeping: bool, togeth
     except (HyojoError, OSError) as error:
         print(f"train.py, process {together.number + 1}: {error}", file=sys.stderr)
         return 1
+    except MemoryError as error:
+        print(f"train.py, process {together.number + 1}: {_told_first(error)}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _told_first(error: MemoryError) -> str:
+    """The line that says it: Paddle puts a page of its own calls before and after."""
+    lines = [line.strip() for line in str(error).splitlines() if "memory" in line.lower()]
+    return lines[0] if lines else str(error).strip().partition("\n")[0]
 
 
 def _train(options: argparse.Namespace, argv: list[str], together: Crowd) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import struct
 import subprocess
@@ -52,6 +53,22 @@ def test_the_recorded_command_asks_for_the_same_and_tells_no_private_path(
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shapes.folders(tmp_path_factory.mktemp("data") / "My Shapes", 10)
+
+
+def test_too_little_memory_is_a_sentence(data: Path, tmp_path: Path) -> None:
+    words = ("--faces", "no", "--network", "ResNet50", "--image-size", "512", "--batch-size", "30")
+    more = ("--data", data, "--init", "none", "--epochs", "1", "--protocol", "holdout")
+
+    def little() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (2_500_000_000, 2_500_000_000))
+
+    done = subprocess.run(
+        command(*words, *more, "--name", "big"),
+        cwd=tmp_path, preexec_fn=little, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "train.py: There is not enough memory. Give a smaller --batch-size" in done.stderr
+    assert "Traceback" not in done.stderr and "C++" not in done.stderr
 
 
 def test_help_shows_every_option_with_its_default(tmp_path: Path) -> None:
