@@ -60,7 +60,7 @@ def test_too_little_memory_is_a_sentence(data: Path, tmp_path: Path) -> None:
     more = ("--data", data, "--init", "none", "--epochs", "1", "--protocol", "holdout")
 
     def little() -> None:
-        resource.setrlimit(resource.RLIMIT_DATA, (2_500_000_000, 2_500_000_000))
+        resource.setrlimit(resource.RLIMIT_DATA, (1_600_000_000, 1_600_000_000))
 
     done = subprocess.run(
         command(*words, *more, "--name", "big"),
