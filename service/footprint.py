@@ -16,11 +16,12 @@ def expected_mb(parameters_bytes: int) -> float:
 
 
 def private_mb(pid: int) -> float:
-    """What a process has to itself (MiB); what it shares by a fork or as a library is not counted.
+    """What a process has to itself (MiB); what it shares by a fork or has of a file is not counted:
+    a library's pages are the file's, whether or not another process has them just now.
 
     The kernel looks at every page for it: tens of milliseconds for a large one.
     """
-    return sum(_of(pid, "smaps_rollup", "Private_")) / 1024
+    return sum(_of(pid, "smaps_rollup", "Private_Dirty")) / 1024
 
 
 @dataclass

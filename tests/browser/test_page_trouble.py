@@ -103,7 +103,7 @@ def test_other_models_take_over_the_pictures_that_are_not_read_yet(
     page: Any, example: Path
 ) -> None:
     def slowly(route: Any) -> None:
-        time.sleep(0.1)
+        time.sleep(0.25)
         route.continue_()
 
     asked = listen(page)
