@@ -135,8 +135,8 @@ def together(told: Sequence[StatusReply]) -> StatusReply:
     return msgspec.structs.replace(
         first,
         models=[
-            _warmest([reply.models[n] for reply in told if n < len(reply.models)])
-            for n in range(len(first.models))
+            _warmest([same for reply in told for same in reply.models if same.name == info.name])
+            for info in first.models
         ],
         oldest_wait_s=max(reply.oldest_wait_s for reply in told),
         guests_mb=round(sum(reply.guests_mb for reply in told), 1),

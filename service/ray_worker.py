@@ -144,7 +144,10 @@ class Worker:
     def _has_renewed(self) -> bool:
         """Whether each model has the version that it should, or says why not."""
         assert self._versions is not None
-        here = {info.name: info for info in self._status().models}
+        try:
+            here = {info.name: info for info in self._status().models}
+        except ApiError:  # busy with just that: Ray would end a replica that fails here
+            return False
         return all(
             (info := here.get(name)) is None
             or info.version == version

@@ -41,6 +41,8 @@ class Folder:
         if not os.path.isdir(self._path):  # a disk that is away for a while: nothing is forgotten
             return []
         seen = self._look()
+        if not seen:  # emptied, or its disk is away though the folder it is mounted on is there
+            return []
         found = [
             path
             for path, state in seen.items()

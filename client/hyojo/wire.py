@@ -112,6 +112,13 @@ class Wire:
         pause_s = max(own_s, (error.retry_after_s or 0.0) + random.uniform(0, _FIRST_PAUSE_S))
         return pause_s if gone_s + pause_s <= self._patience_s else None
 
+    def _late(self) -> HyojoError:
+        return HyojoError(
+            TIMED_OUT,
+            f"The service at {self.url} did not answer within {self._timeout_s:g} seconds. It "
+            "may be overloaded, or the pictures large for this connection.",
+        )
+
     def _once(self, method: str, path: str, body: bytes | None, kind: str) -> Any:
         end = time.monotonic() + self._timeout_s
         headers = {**self._headers, "Content-Type": kind} if kind else self._headers
@@ -128,12 +135,10 @@ class Wire:
             )
             read = _read(response, end)
         except (TimeoutError, urllib3.exceptions.ReadTimeoutError) as error:
-            raise HyojoError(
-                TIMED_OUT,
-                f"The service at {self.url} did not answer within {self._timeout_s:g} seconds. It "
-                "may be overloaded, or the pictures large for this connection.",
-            ) from error
+            raise self._late() from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            if any(isinstance(why, TimeoutError) for why in error.args):  # while it was being sent
+                raise self._late() from error
             raise HyojoError(
                 UNREACHABLE,
                 f"The service at {self.url} cannot be reached: {_why(error)}. Check the address "
@@ -158,7 +163,7 @@ def retry_after_s(header: str | None, now: datetime | None = None) -> float | No
         return None
     try:
         return max(0.0, float(int(header)))
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     try:
         when = email.utils.parsedate_to_datetime(header)

@@ -10,10 +10,10 @@ Names that begin with an underscore are passed over by what reads a folder of Pa
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -162,23 +162,36 @@ def begin(out: Path, asked: Run, images: Iterator[bytes]) -> Run:
     Raises:
         UsageError: there is no image, or no room for the list.
     """
-    new = out / f"{LIST}.new"
     count = 0
-    with new.open("wb") as file:
+    with _whole(out / LIST) as file:
         for path in images:
             file.write(path + b"\0")
             count += 1
         if not count:
             raise UsageError(f"There are no image files in {', '.join(asked.paths)}.")
-        _to_disk(file)
-    new.rename(out / LIST)
     run = msgspec.structs.replace(asked, images=count)
-    new = out / f"{MANIFEST}.new"
-    with new.open("wb") as file:
+    with _whole(out / MANIFEST) as file:
         file.write(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
-        _to_disk(file)
-    new.rename(out / MANIFEST)
     return run
+
+
+@contextmanager
+def _whole(place: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its place once it is on the disk; of one that is not, nothing stays."""
+    new = place.with_name(f"{place.name}.new")
+    try:
+        with new.open("wb") as file:
+            yield file
+            _to_disk(file)
+        new.rename(place)
+    except OSError as error:
+        raise UsageError(
+            f"{place} cannot be written: {error.strerror or error}. Make room there, or name "
+            "another folder with --out."
+        ) from None
+    finally:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
 
 
 def see_that_it_is_the_same(out: Path, there: Run, asked: Run) -> None:

@@ -13,6 +13,7 @@ from models.errors import UsageError
 from service.folders import run, walk
 from service.folders.run import Part, Run
 from tests.amount import amount
+from tests.disks import nearly_full
 
 ASKED = Run(
     paths=["/photos"],
@@ -118,6 +119,13 @@ def test_nothing_counts_before_the_list_is_whole(tmp_path: Path) -> None:
         assert sorted(os.listdir(tmp_path)) == ["_lock"], "what was left is swept"
     with pytest.raises(UsageError, match="no image files in /photos"):
         run.begin(tmp_path, ASKED, iter(()))
+
+
+def test_a_full_disk_is_a_sentence_and_keeps_nothing(tmp_path: Path) -> None:
+    names = (b"/photos/%060d.jpg" % number for number in range(5000))
+    with nearly_full(100_000), pytest.raises(UsageError, match=r"cannot be written: .*Make room"):
+        run.begin(tmp_path, ASKED, names)
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -195,3 +195,16 @@ def test_retry_after_is_read_as_http_writes_it() -> None:
     assert retry_after_s("7") == 7 and retry_after_s(then, now) == 30
     assert retry_after_s(format_datetime(now.replace(year=2025), usegmt=True), now) == 0
     assert retry_after_s(None) is None and retry_after_s("soon") is None
+    assert retry_after_s("9" * 400) is None
+
+
+def test_pictures_that_take_too_long_to_send_are_late_and_not_sent_again() -> None:
+    """A server that takes the connection and reads nothing, as behind a slow line."""
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        url = f"http://127.0.0.1:{slow.getsockname()[1]}"
+        with Hyojo(url, timeout_s=1, patience_s=20) as hyojo:
+            began = time.monotonic()
+            with pytest.raises(HyojoError) as told:
+                hyojo.classify(b"\xff\xd8" + b"x" * 20_000_000)
+    assert told.value.code == "timed_out", told.value
+    assert time.monotonic() - began < 5
