@@ -1,5 +1,7 @@
 """Several replicas' states as one, where they do not serve the same models just now."""
 
+import pytest
+
 from service.protocol import ModelInfo, State, StatusReply
 
 
@@ -18,6 +20,7 @@ def told(*models: tuple[str, State]) -> StatusReply:
     )
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's own, where it is imported
 def test_models_are_told_by_name_where_replicas_differ_for_a_while() -> None:
     """One has a new bundle already, whose name comes first."""
     from service import ray_client  # Ray takes a second
